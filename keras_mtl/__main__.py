@@ -1,0 +1,122 @@
+"""The command line `keras-mtl`: list, run, compare."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from keras_mtl.study.commands import Options
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status."""
+    given = _parser().parse_args(arguments)
+    # Before TensorFlow loads: its start-up notes would bury the study's own words.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        _dispatch(given)
+    except (ValueError, FileNotFoundError) as error:
+        print(f"keras-mtl: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "\nInterrupted. The same command goes on with the runs that are left.", file=sys.stderr
+        )
+        return INTERRUPTED
+    return 0
+
+
+def run_by_name(folder: Path, arguments: Sequence[str]) -> int:
+    """`NAME ...` for `run FOLDER/NAME/study.toml ...`; without a known name, lists them."""
+    names = sorted(path.parent.name for path in folder.glob("*/study.toml"))
+    if not arguments or arguments[0] not in names:
+        wanted = f" Received: {arguments[0]}" if arguments else ""
+        print(f"usage: python -m zoo NAME [options]; NAME is one of {', '.join(names)}.{wanted}")
+        return 2
+    return main(["run", str(folder / arguments[0] / "study.toml"), *arguments[1:]])
+
+
+def _dispatch(given: argparse.Namespace) -> None:
+    from keras_mtl.study import commands
+
+    if given.command == "list":
+        commands.list_all()
+    elif given.command == "run":
+        # Progress bars are for terminals; in a file they would leave a line a step.
+        commands.run(given.study, _options(given), verbose=1 if sys.stdout.isatty() else 2)
+    else:
+        commands.compare(given.studies, _options(given), boosted=given.trees, to_cards=given.cards)
+
+
+def _options(given: argparse.Namespace) -> "Options":
+    from keras_mtl.study.commands import Options
+
+    fit = {"epochs": given.epochs, "batch_size": given.batch_size}
+    return Options(
+        data=given.data,
+        data_dir=given.data_dir,
+        seeds=_seeds(given),
+        out=given.out,
+        strategy=given.strategy,
+        fit={key: value for key, value in fit.items() if value is not None},
+    )
+
+
+def _seeds(given: argparse.Namespace) -> list[int] | None:
+    if given.seed is not None:
+        return [given.seed]
+    return list(range(given.seeds)) if given.seeds else None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="keras-mtl", description="Multi-task models on Keras: studies from the shell."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="systems, data sets and study files")
+    run = commands.add_parser("run", help="train a study and its single-task baseline")
+    run.add_argument("study", type=Path, metavar="STUDY.toml")
+    compare = commands.add_parser(
+        "compare", help="train several studies with equal budgets and seeds"
+    )
+    compare.add_argument("studies", type=Path, nargs="+", metavar="STUDY.toml")
+    compare.add_argument("--trees", action="store_true", help="boosted trees as well, one a task")
+    compare.add_argument(
+        "--cards", action="store_true", help="write results and card of each study's folder"
+    )
+    for command in (run, compare):
+        _add_options(command)
+    return parser
+
+
+def _add_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--data", metavar="NAME", help="data section of the file; default: the first"
+    )
+    command.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the data's files")
+    command.add_argument("--epochs", type=_positive, metavar="N")
+    command.add_argument("--batch-size", type=_positive, metavar="N")
+    seeds = command.add_mutually_exclusive_group()
+    seeds.add_argument("--seed", type=int, metavar="S", help="one run with this seed")
+    seeds.add_argument(
+        "--seeds", type=_positive, metavar="N", help="runs with the seeds 0 to N - 1"
+    )
+    command.add_argument("--out", type=Path, metavar="DIR", help="default: a new folder in runs/")
+    command.add_argument(
+        "--strategy", choices=("default", "mirrored"), default="default", help="tf.distribute"
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"must be a positive integer. Received: {text}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""Checks of arguments; every message says what, what was expected, what came."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+
+def check_positive(name: str, value: Any) -> int:
+    """Returns `value` as an int; raises `ValueError` unless it is an integer of at least 1."""
+    return check_integer(name, value, minimum=1)
+
+
+def check_integer(name: str, value: Any, minimum: int) -> int:
+    """Returns `value` as an int; raises `ValueError` unless it is an integer of at least `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
+        raise ValueError(
+            f"Argument `{name}` must be an integer of at least {minimum}. Received: {name}={value!r}"
+        )
+    return int(value)
+
+
+def check_units(name: str, value: Any, allow_empty: bool = False) -> tuple[int, ...]:
+    """Returns layer widths as a tuple; an int stands for one layer."""
+    widths = (value,) if isinstance(value, Integral) else value
+    valid = isinstance(widths, Sequence) and not isinstance(widths, str)
+    if valid:
+        valid = all(
+            isinstance(width, Integral) and not isinstance(width, bool) and width >= 1
+            for width in widths
+        )
+    if not valid or (not allow_empty and not len(widths)):
+        least = "" if allow_empty else " and not empty"
+        raise ValueError(
+            f"Argument `{name}` must be a positive integer or a sequence of them{least}. "
+            f"Received: {name}={value!r}"
+        )
+    return tuple(int(width) for width in widths)
+
+
+def check_rate(name: str, value: Any) -> float:
+    """Returns a dropout rate; raises `ValueError` unless it lies in [0, 1)."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < 1:
+        raise ValueError(f"Argument `{name}` must be in [0, 1). Received: {name}={value!r}")
+    return float(value)
+
+
+def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
+    """Returns `value`; raises `ValueError`, naming the nearest choice, unless it is one of `choices`."""
+    options = list(choices)
+    if value in options:
+        return value
+    listed = ", ".join(repr(option) for option in options)
+    raise ValueError(
+        f"Argument `{name}` must be one of {listed}.{did_you_mean(value, options)} "
+        f"Received: {name}={value!r}"
+    )
+
+
+def did_you_mean(value: Any, known: Iterable[Any]) -> str:
+    """` Did you mean 'x'?` for the known name nearest to `value`, or nothing."""
+    nearest = difflib.get_close_matches(str(value), [str(name) for name in known], n=1)
+    return f" Did you mean {nearest[0]!r}?" if nearest else ""

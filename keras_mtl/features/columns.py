@@ -1,0 +1,235 @@
+"""What a raw column is: a category, a number, or a sequence of categories."""
+
+import dataclasses
+import math
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from keras_mtl.api_export import keras_mtl_export
+from keras_mtl.checks import check_choice, check_integer, check_positive
+
+Value: TypeAlias = str | int
+Kind: TypeAlias = Literal["string", "integer"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """What every column has: a name under which raw data, errors and the served signature know it."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(
+                f"Argument `name` must be a non-empty string. Received: name={self.name!r}"
+            )
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Column":
+        """The column that `get_config` described."""
+        return cls(**config)
+
+    def _set(self, **checked: Any) -> None:
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+
+@dataclasses.dataclass(frozen=True)
+class VocabularyColumn(Column):
+    """What categories and sequences share: where their ids and embeddings come from."""
+
+    vocabulary: str | tuple[Value, ...] | None = None
+    hash_buckets: int | None = None
+    min_count: int = 1
+    dim: int | None = None
+    missing: tuple[Value, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.vocabulary is not None and not isinstance(self.vocabulary, str):
+            self._set(vocabulary=check_values("vocabulary", self.vocabulary))
+            if not self.vocabulary:
+                raise ValueError("Argument `vocabulary` must not be empty. Received: vocabulary=()")
+        if self.hash_buckets is not None:
+            self._set(hash_buckets=check_positive("hash_buckets", self.hash_buckets))
+            if isinstance(self.vocabulary, tuple):
+                raise ValueError(
+                    "Arguments `vocabulary` and `hash_buckets` must not both be given: hashing "
+                    f"keeps no list of values. Received: hash_buckets={self.hash_buckets}, "
+                    f"vocabulary={self.vocabulary!r}"
+                )
+        self._set(min_count=check_positive("min_count", self.min_count))
+        if self.dim is not None:
+            self._set(dim=check_positive("dim", self.dim))
+        markers = (self.missing,) if isinstance(self.missing, str | Integral) else self.missing
+        self._set(missing=check_values("missing", markers))
+
+    @property
+    def vocabulary_name(self) -> str:
+        """The name under which columns share ids and embeddings; by default the column's own."""
+        return self.vocabulary if isinstance(self.vocabulary, str) else self.name
+
+
+@keras_mtl_export
+@dataclasses.dataclass(frozen=True)
+class Category(VocabularyColumn):
+    """A column of strings, bytes or integers, embedded as one vector per value.
+
+    id(value) = 0 where the value is missing, 1 where it is not in the vocabulary V, 2 + its position in V
+    otherwise; with hashing 0 where missing, 1 + hash(value) mod `hash_buckets` otherwise. Missing are None,
+    NaN, pandas' NA, the empty string, the smallest 64-bit integer, and whatever `missing` lists. Bytes are
+    UTF-8 strings. Floats are taken where they are whole numbers, as pandas makes of integers with gaps.
+
+    Args:
+        name: The raw column.
+        vocabulary: A list of all values; or a name, under which several columns share one vocabulary and
+            one set of embeddings; or None: learned from the data, most frequent value first, under `name`.
+        hash_buckets: Number of buckets to hash values into, instead of a vocabulary.
+        min_count: Values seen less often than this share the out-of-vocabulary id.
+        dim: Width of the embedding; None takes the table's `embedding_dim`.
+        missing: Further values that mean "missing", e.g. `"?"` or `-1`.
+
+    Raises:
+        ValueError: For an argument of the wrong type or range.
+
+    Example:
+
+    >>> Category("city", min_count=5, missing="?").missing
+    ('?',)
+    """
+
+
+@keras_mtl_export
+@dataclasses.dataclass(frozen=True)
+class Sequence(VocabularyColumn):
+    """A column whose rows are lists of categories, such as a user's last purchases.
+
+    Missing entries are dropped, the last `max_length` of the others are kept in order, and 0 pads on the
+    right. `pooling="mean"` gives m = sum_s [id_s > 0] e_s / max(1, sum_s [id_s > 0]), so an empty list is
+    the zero vector.
+
+    Args:
+        name: The raw column: rows of lists, or an array (B, S) padded with missing values (`""`, or what
+            `missing` lists: `missing=0` for integers padded with zeros).
+        vocabulary: As in `Category`; the name of a `Category` shares that column's ids and embeddings.
+        hash_buckets: As in `Category`.
+        min_count: As in `Category`.
+        dim: As in `Category`.
+        missing: As in `Category`.
+        max_length: S, entries kept per row.
+        pooling: "mean", (B, dim); or None, (B, S, dim) with a Keras mask.
+
+    Raises:
+        ValueError: For an argument of the wrong type or range.
+
+    Example:
+
+    >>> Sequence("history", vocabulary="item", max_length=50).vocabulary_name
+    'item'
+    """
+
+    max_length: int = 50
+    pooling: str | None = "mean"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set(max_length=check_positive("max_length", self.max_length))
+        check_choice("pooling", self.pooling, ("mean", None))
+
+
+@keras_mtl_export
+@dataclasses.dataclass(frozen=True)
+class Numeric(Column):
+    """A column of numbers: standardised, or cut into quantile bins that are embedded.
+
+    z = (f(x) - mean f) / std f, where f(x) = x, or sign(x) log(1 + |x|) with `transform="log"`. A missing
+    value (NaN, None, or infinite) becomes z = 0; if the adapted data had missing values, a second feature
+    is 1 where the value is missing. With `bins`, id(x) = 0 where missing, 1 + the number of edges <= x
+    otherwise: every bin holds about the same number of rows, a value more frequent than that gets a bin of
+    its own, and none is empty.
+
+    Args:
+        name: The raw column.
+        bins: Number of quantile bins (at most as many as there are distinct values), or their inner edges
+            as an increasing list; None standardises.
+        transform: None or "log"; quantiles do not change under it, so not with `bins`.
+        dim: Width of a bin's embedding; None takes the table's `embedding_dim`.
+
+    Raises:
+        ValueError: For an argument of the wrong type or range.
+
+    Example:
+
+    >>> Numeric("age", bins=64)
+    Numeric(name='age', bins=64, transform=None, dim=None)
+    """
+
+    bins: int | tuple[float, ...] | None = None
+    transform: str | None = None
+    dim: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.bins, Iterable) and not isinstance(self.bins, str):
+            self._set(bins=check_edges(self.bins))
+        elif self.bins is not None:
+            self._set(bins=check_integer("bins", self.bins, minimum=2))
+        check_choice("transform", self.transform, (None, "log"))
+        if self.bins is not None and self.transform is not None:
+            raise ValueError(
+                "Argument `transform` must be None where `bins` is given: it would not move a quantile. "
+                f"Received: transform={self.transform!r}, bins={self.bins!r}"
+            )
+        if self.dim is not None:
+            self._set(dim=check_positive("dim", self.dim))
+            if self.bins is None:
+                raise ValueError(
+                    f"Argument `dim` needs `bins`: only bins are embedded. Received: dim={self.dim}"
+                )
+
+
+def check_values(name: str, values: Any) -> tuple[Value, ...]:
+    """Returns distinct strings or distinct integers as a tuple; bytes are decoded."""
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes):
+        raise ValueError(
+            f"Argument `{name}` must be a list of strings or of integers. Received: {name}={values!r}"
+        )
+    plain = [value.item() if isinstance(value, np.generic) else value for value in values]
+    checked = [decode(value) if isinstance(value, bytes) else value for value in plain]
+    strings = all(isinstance(value, str) for value in checked)
+    integers = all(isinstance(v, int) and not isinstance(v, bool) for v in checked)
+    if not (strings or integers) or len(set(checked)) < len(checked):
+        raise ValueError(
+            f"Argument `{name}` must hold distinct values, all strings or all integers. "
+            f"Received: {name}={values!r}"
+        )
+    return tuple(checked)
+
+
+def check_edges(edges: Iterable[Any]) -> tuple[float, ...]:
+    """Returns the inner edges of bins as floats that increase."""
+    listed = list(edges)
+    valid = bool(listed) and all(isinstance(e, Real) and math.isfinite(e) for e in listed)
+    if not valid or any(low >= high for low, high in zip(listed, listed[1:], strict=False)):
+        raise ValueError(
+            "Argument `bins` must be an integer of at least 2 or a list of increasing numbers. "
+            f"Received: bins={listed!r}"
+        )
+    return tuple(float(edge) for edge in listed)
+
+
+def decode(value: bytes) -> str:
+    """UTF-8, reversible also for bytes that are none."""
+    return value.decode("utf-8", "surrogateescape")
+
+
+def encode(value: str) -> bytes:
+    """The bytes that `decode` read."""
+    return value.encode("utf-8", "surrogateescape")

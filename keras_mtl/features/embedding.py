@@ -1,0 +1,184 @@
+"""The layer between packed tensors and the model: one weight and one gather per width."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_mtl.api_export import keras_mtl_export
+from keras_mtl.features.columns import Sequence
+from keras_mtl.features.encoding import Encoding
+from keras_mtl.layers.initialization import derive_seed, root_seed
+
+if TYPE_CHECKING:
+    from keras_mtl.features.table import TabularFeatures
+
+
+@dataclasses.dataclass
+class Width:
+    """The columns embedded in one width, and where in its weight each source of ids starts."""
+
+    dim: int
+    starts: dict[str, int] = dataclasses.field(default_factory=dict)
+    rows: int = 0
+    positions: list[int] = dataclasses.field(default_factory=list)
+    offsets: list[int] = dataclasses.field(default_factory=list)
+
+
+def lay_out(encoding: Encoding, dims: list[int]) -> list[Width]:
+    """Where the embedded columns and then the sequences, whose widths are `dims`, find their rows."""
+    widths: dict[int, Width] = {}
+    for position, column in enumerate((*encoding.embedded, *encoding.sequences)):
+        width = widths.setdefault(dims[position], Width(dims[position]))
+        name = encoding.source_name(column)
+        if name not in width.starts:
+            width.starts[name] = width.rows
+            width.rows += encoding.sources[name].size
+        if position < len(encoding.embedded):
+            width.positions.append(position)
+            width.offsets.append(width.starts[name])
+    return list(widths.values())
+
+
+@keras_mtl_export
+class TabularEmbedding(keras.layers.Layer):
+    """Packed tensors -> the vector of each row; `table` is the adapted table it belongs to.
+
+    x = [E_d[id_f + start_f] for every width d and column f in it, sequences, numbers]; see
+    `TabularFeatures` and `Sequence` for the symbols.
+
+    Args:
+        table: An adapted `TabularFeatures`.
+        concatenate: Whether to return (B, D), or a dict by column.
+
+    Input shape: a dict, "categorical" (B, F), "numeric" (B, N), (B, S) by name of a sequence.
+    Output shape: (B, D); or by column (B, dim), (B, S, dim) of an unpooled sequence, (B, 1 or 2) of a number.
+
+    Raises:
+        ValueError: Where an unpooled sequence should be concatenated, or the table is not adapted.
+
+    Example:
+
+    >>> from keras_mtl.features import TabularFeatures
+    >>> table = TabularFeatures(categorical=["city"]).adapt({"city": np.array(["Rome", "Oslo"])})
+    >>> TabularEmbedding(table)({"categorical": np.array([[2], [3], [0]])}).shape[-1]
+    8
+    """
+
+    def __init__(self, table: "TabularFeatures", concatenate: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.table = table
+        self.concatenate = concatenate
+        whole = [s.name for s in table.encoding.sequences if s.pooling is None]
+        if concatenate and whole:
+            raise ValueError(
+                "Argument `concatenate` must be False where a sequence has pooling=None. "
+                f"Received: concatenate=True, unpooled sequences={whole}"
+            )
+        encoding = table.encoding
+        dims = [table.dim(column) for column in (*encoding.embedded, *encoding.sequences)]
+        self._widths = lay_out(encoding, dims)
+
+    def build(self, input_shape: dict[str, Any]) -> None:
+        """Creates one weight (rows, dim) per width."""
+        self._embeddings = [
+            self.add_weight(
+                name=f"embeddings_{width.dim}",
+                shape=(width.rows, width.dim),
+                initializer=lambda shape, dtype=None, width=width: self._draw(width, dtype),
+                regularizer=self.table.embeddings_regularizer,
+                # rows are cast after the gather: casting the weight would touch all of it
+                autocast=False,
+            )
+            for width in self._widths
+        ]
+
+    def _draw(self, width: Width, dtype: Any) -> Any:
+        """Every source's rows, drawn by its name; missing and unknown values start at zero."""
+        initializer = self.table.embeddings_initializer
+        config = initializer.get_config()
+        seed = root_seed(self.table.seed, initializer)
+        blocks = []
+        for name in width.starts:
+            source = self.table.encoding.sources[name]
+            own = {"seed": derive_seed(seed, name)} if "seed" in config else {}
+            drawn = type(initializer).from_config(config | own)((source.size, width.dim), dtype=dtype)
+            known = np.arange(source.size)[:, None] >= source.reserved  # (rows, 1)
+            blocks.append(ops.where(known, drawn, ops.zeros_like(drawn)))
+        return ops.concatenate(blocks, axis=0)  # (rows, D)
+
+    def call(self, inputs: dict[str, Any]) -> Any:
+        """Looks ids up, pools sequences, appends numbers."""
+        categories = [
+            self._gather(index, self._local_ids(width, inputs["categorical"]))
+            for index, width in enumerate(self._widths)
+            if width.positions
+        ]  # (B, F, D) each
+        sequences = {
+            s.name: self._sequence(s, inputs[s.name]) for s in self.table.encoding.sequences
+        }
+        numbers = inputs.get("numeric")
+        if self.concatenate:
+            flat = [ops.reshape(c, (-1, c.shape[1] * c.shape[2])) for c in categories]
+            last = [] if numbers is None else [numbers]
+            return ops.concatenate([*flat, *sequences.values(), *last], axis=-1)  # (B, D)
+        return self._by_column(categories, numbers) | sequences
+
+    def _local_ids(self, width: Width, ids: Any) -> Any:
+        """The rows in this width's weight, of the columns that have this width."""
+        if len(width.positions) < ids.shape[1]:
+            ids = ops.take(ids, np.array(width.positions), axis=1)
+        return ids + np.array(width.offsets, np.int32)  # (B, F)
+
+    def _gather(self, index: int, rows: Any) -> Any:
+        vectors = ops.take(self._embeddings[index], rows, axis=0)
+        return ops.cast(vectors, self.compute_dtype)  # (B, ..., D)
+
+    def _sequence(self, sequence: Sequence, ids: Any) -> Any:
+        name = self.table.encoding.source_name(sequence)
+        index = next(i for i, width in enumerate(self._widths) if name in width.starts)
+        vectors = self._gather(index, ids + self._widths[index].starts[name])  # (B, S, D)
+        if sequence.pooling is None:
+            return vectors
+        present = ops.cast(ids > 0, vectors.dtype)[..., None]  # (B, S, 1)
+        total = ops.sum(vectors * present, axis=1)  # (B, D)
+        return total / ops.maximum(ops.sum(present, axis=1), 1)
+
+    def _by_column(self, categories: list[Any], numbers: Any) -> dict[str, Any]:
+        encoding = self.table.encoding
+        vectors = {}
+        gathered = [width for width in self._widths if width.positions]
+        for width, values in zip(gathered, categories, strict=True):
+            for place, position in enumerate(width.positions):
+                vectors[encoding.embedded[position].name] = values[:, place]  # (B, D)
+        start = 0
+        for column in encoding.standardized:
+            end = start + encoding.standardization(column).width
+            vectors[column.name] = numbers[:, start:end]  # (B, 1 or 2)
+            start = end
+        return vectors
+
+    def compute_mask(self, inputs: dict[str, Any], previous_mask: Any = None) -> Any:
+        """Where an unpooled sequence holds an entry; None for everything else."""
+        if self.concatenate:
+            return None
+        masks = dict.fromkeys(column.name for column in self.table.columns)
+        return masks | {
+            s.name: inputs[s.name] > 0 for s in self.table.encoding.sequences if s.pooling is None
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, the adapted table included."""
+        return {
+            **super().get_config(),
+            "table": keras.saving.serialize_keras_object(self.table),
+            "concatenate": self.concatenate,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "TabularEmbedding":
+        """The layer that `get_config` described, with a table of its own."""
+        table = keras.saving.deserialize_keras_object(config["table"])
+        return cls(**{**config, "table": table})

@@ -1,0 +1,78 @@
+"""Quantile bins from one pass over the data."""
+
+import numpy as np
+
+# exact up to twice as many distinct values
+CAPACITY = 2**17
+
+
+class QuantileSummary:
+    """Distinct values and how often each came; streams of any length, merged in any order.
+
+    Exact while a column has at most 2 * `capacity` distinct values. Beyond, it is reduced to `capacity`
+    values at equal steps of rank. Each reduction moves a rank by at most rows / (2 * capacity) and needs
+    `capacity` new values first, so after n rows a rank is off by at most n / (4 * capacity^2) of them:
+    0.15 % after 100 million rows.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self.capacity = capacity
+        self.values = np.empty(0, np.float32)
+        self.counts = np.empty(0, np.float64)
+
+    def update(self, numbers: np.ndarray) -> None:
+        """Adds float32 numbers; NaN does not count."""
+        values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
+        self._add(values, counts.astype(np.float64))
+
+    def merge(self, other: "QuantileSummary") -> None:
+        """Adds what `other` has seen."""
+        self._add(other.values, other.counts)
+
+    def _add(self, values: np.ndarray, counts: np.ndarray) -> None:
+        joined = np.concatenate([self.values, values])
+        self.values, inverse = np.unique(joined, return_inverse=True)
+        self.counts = np.bincount(
+            inverse, np.concatenate([self.counts, counts]), minlength=len(self.values)
+        )
+        if len(self.values) > 2 * self.capacity:
+            self._reduce()
+
+    def _reduce(self) -> None:
+        upper = np.cumsum(self.counts)
+        ranks = (np.arange(self.capacity) + 0.5) * (upper[-1] / self.capacity)
+        picked, times = np.unique(np.searchsorted(upper, ranks), return_counts=True)
+        self.values = self.values[picked]
+        self.counts = times * (upper[-1] / self.capacity)
+
+    def edges(self, bins: int) -> np.ndarray:
+        """Inner edges, float32, of at most `bins` bins: value v lies in bin sum(edges <= v)."""
+        last = _last_of_bin(self.counts, bins)
+        low, high = self.values[last], self.values[last + 1]
+        middle = low + (high - low) / 2
+        return np.where(middle > low, middle, high)
+
+
+def _last_of_bin(counts: np.ndarray, bins: int) -> np.ndarray:
+    """Positions of the sorted values after which a new bin starts; every bin gets at least one value.
+
+    A value more frequent than a bin's share fills exactly one bin, so the rare values beside it (of a
+    column that is mostly zero, say) are resolved by all the other bins.
+    """
+    if len(counts) <= bins:
+        return np.arange(len(counts) - 1)
+    share = _share(counts, bins)
+    upper = np.cumsum(np.minimum(counts / share, 1.0))
+    heavy = upper[counts >= share]
+    knots = np.round(np.unique(np.concatenate([[0.0], heavy - 1, heavy, [bins]])), 6)
+    centres = upper - np.minimum(counts / share, 1.0) / 2
+    cell = np.floor(np.interp(centres, knots, np.floor(knots + 0.5))).clip(max=bins - 1)
+    return np.flatnonzero(np.diff(cell))
+
+
+def _share(counts: np.ndarray, bins: int) -> float:
+    """The s for which sum(min(counts, s)) = bins * s: rows in a bin, once heavy values have their own."""
+    largest = np.sort(counts)[::-1][:bins]
+    lighter = counts.sum() - np.concatenate([[0.0], np.cumsum(largest[:-1])])
+    shares = lighter / (bins - np.arange(bins))
+    return float(shares[np.argmax(largest <= shares)])

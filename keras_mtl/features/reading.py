@@ -1,0 +1,145 @@
+"""Raw data as users hold it -> lists and arrays of few, checked types."""
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from keras_mtl.checks import did_you_mean
+from keras_mtl.features.columns import Kind
+
+# a list of str, bytes, int and None
+Values = list[Any]
+
+
+def chunks(data: Any) -> Iterator[Any]:
+    """The chunks of `data`: itself, or the tables that an iterable yields."""
+    if column_names(data) is not None:
+        yield data
+    elif hasattr(data, "__iter__"):
+        yield from data
+    else:
+        raise TypeError(_not_a_table(data))
+
+
+def column_names(data: Any) -> list[str] | None:
+    """The columns of a dict, a DataFrame, an Arrow table or record batch; None for anything else."""
+    if isinstance(data, Mapping):
+        return list(data)
+    # an Arrow table's `columns` are arrays
+    names = getattr(data, "column_names", getattr(data, "columns", None))
+    return None if names is None else [str(name) for name in names]
+
+
+def select(data: Any, names: list[str]) -> dict[str, Any]:
+    """The columns `names` of one chunk, all of one length; further columns are left alone."""
+    present = column_names(data)
+    if present is None:
+        raise TypeError(_not_a_table(data))
+    known = set(present)
+    for name in names:
+        if name not in known:
+            raise ValueError(
+                f"Column `{name}` is missing from the data.{did_you_mean(name, known - set(names))} "
+                f"Expected: {names}. Received: {present}"
+            )
+    columns = {name: data[name] for name in names}
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"Columns must have one length. Received: {lengths}")
+    return columns
+
+
+def read_numbers(name: str, column: Any) -> np.ndarray:
+    """A column of numbers as float32 (B,); NaN where a value is missing or infinite."""
+    array = _one_dimensional(name, np.asarray(column))
+    if array.dtype.kind == "O":
+        values = array.tolist()
+        wrong = [value for value in values if isinstance(value, str | bytes)]
+        if wrong:
+            raise TypeError(f"Column `{name}` must hold numbers. Received: {wrong[0]!r}")
+        array = np.array([np.nan if is_missing(value) else value for value in values], np.float64)
+    elif array.dtype.kind not in "biuf":
+        first = array[0].item() if len(array) else array.dtype
+        raise TypeError(f"Column `{name}` must hold numbers. Received: {first!r}")
+    with np.errstate(over="ignore"):
+        numbers = array.astype(np.float32)
+    return np.where(np.isfinite(numbers), numbers, np.float32(np.nan))
+
+
+def read_categories(name: str, column: Any) -> tuple[Kind | None, Values]:
+    """A column of categories as a list, and their kind; the kind is None where all are missing."""
+    return _read_values(name, _one_dimensional(name, np.asarray(column)))
+
+
+def read_sequences(name: str, column: Any) -> tuple[Kind | None, Values, np.ndarray]:
+    """Rows of lists, or an array (B, S), as one flat list, its kind, and the length of every row."""
+    array = column if isinstance(column, list) else np.asarray(column)
+    if isinstance(array, np.ndarray) and array.ndim == 2:
+        kind, values = _read_values(name, array.reshape(-1))
+        return kind, values, np.full(len(array), array.shape[1])
+    rows = [() if row is None or isinstance(row, float) else row for row in array]
+    wrong = [row for row in rows if isinstance(row, str | bytes) or not hasattr(row, "__len__")]
+    if wrong:
+        raise TypeError(f"Column `{name}` must hold lists. Received: {wrong[0]!r}")
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    flat = np.empty(int(lengths.sum()), object)
+    flat[:] = list(chain.from_iterable(rows))
+    kind, values = _read_values(name, flat)
+    return kind, values, lengths
+
+
+def is_missing(value: Any) -> bool:
+    """Whether `value` is None, NaN, NaT or pandas' NA, which compares as none of these."""
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)
+
+
+def _not_a_table(value: Any) -> str:
+    return (
+        "Argument `data` must be a dict of arrays, a DataFrame, or an iterable of them. "
+        f"Received: {type(value).__name__}"
+    )
+
+
+def _one_dimensional(name: str, array: np.ndarray) -> np.ndarray:
+    if array.ndim != 1:
+        raise ValueError(f"Column `{name}` must have shape (B,). Received: shape={array.shape}")
+    return array
+
+
+def _read_values(name: str, array: np.ndarray) -> tuple[Kind | None, Values]:
+    if array.dtype.kind in "US":
+        return "string", array.tolist()
+    if array.dtype.kind in "biu":
+        return "integer", array.tolist()
+    if array.dtype.kind not in "fOT":
+        raise TypeError(
+            f"Column `{name}` must hold strings, bytes or integers. Received: {array.dtype}"
+        )
+    values = array.tolist()
+    types = set(map(type, values))
+    if not types <= {str, bytes, int, bool, type(None)}:
+        values = [_plain(name, value) for value in values]
+        types = set(map(type, values))
+    strings, integers = types & {str, bytes}, types & {int, bool}
+    if strings and integers:
+        raise TypeError(
+            f"Column `{name}` must hold strings or integers, not both. Received: "
+            f"{next(v for v in values if type(v) in strings)!r} and "
+            f"{next(v for v in values if type(v) in integers)!r}"
+        )
+    return "string" if strings else "integer" if integers else None, values
+
+
+def _plain(name: str, value: Any) -> Any:
+    """One value as str, bytes, int or None."""
+    if isinstance(value, str | bytes | int):
+        return value.item() if isinstance(value, np.generic) else value
+    if is_missing(value):
+        return None
+    if isinstance(value, np.integer | np.bool_ | float | np.floating) and value == int(value):
+        return int(value)
+    raise TypeError(
+        f"Column `{name}` must hold strings, bytes or integers. Received: {value!r}"
+    )

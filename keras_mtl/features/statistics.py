@@ -1,0 +1,120 @@
+"""What one pass over raw data learns; chunks add up, and partial results merge."""
+
+from collections import Counter
+from typing import Any
+
+from keras_mtl.features.columns import Category, Column, Kind, Numeric, Value, VocabularyColumn, decode
+from keras_mtl.features.numerics import Bins, Moments, Standardization
+from keras_mtl.features.quantiles import QuantileSummary
+from keras_mtl.features.reading import read_categories, read_numbers, read_sequences, select
+from keras_mtl.features.vocabulary import HashBuckets, Vocabulary, VocabularySpec
+
+
+class ValueCounts:
+    """How often each value of one vocabulary came, and whether they are strings or integers."""
+
+    def __init__(self, spec: VocabularySpec) -> None:
+        self.spec = spec
+        self.counts: Counter[Value] = Counter()
+        self.kind: Kind | None = None
+        if spec.values is not None:
+            self.kind = "string" if isinstance(spec.values[0], str) else "integer"
+
+    def update(self, column: str, kind: Kind | None, values: list[Any]) -> None:
+        """Adds the values of `column`; of given and hashed values only the kind is of interest."""
+        self._check_kind(column, kind)
+        if self.spec.learned:
+            for value, count in Counter(values).items():
+                if value is not None:
+                    self.counts[decode(value) if isinstance(value, bytes) else value] += count
+
+    def merge(self, other: "ValueCounts") -> None:
+        """Adds what `other` has seen."""
+        self._check_kind(self.spec.name, other.kind)
+        self.counts.update(other.counts)
+
+    def finish(self) -> Vocabulary | HashBuckets:
+        """The ids: learned values by falling frequency, equally frequent ones by rising value."""
+        frequent = (
+            (-count, value) for value, count in self.counts.items() if count >= self.spec.min_count
+        )
+        return self.spec.vocabulary(self.kind or "string", (value for _, value in sorted(frequent)))
+
+    def _check_kind(self, column: str, kind: Kind | None) -> None:
+        self.kind = self.kind or kind
+        if kind not in (None, self.kind):
+            raise TypeError(f"Column `{column}` must hold {self.kind}s. Received: {kind}s")
+
+
+class TableStatistics:
+    """Statistics of a table's columns: `update` with chunks, `merge` those of other workers.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_mtl.features import TabularFeatures
+    >>> table = TabularFeatures(categorical=["city"])
+    >>> one, two = table.statistics(), table.statistics()
+    >>> one.update({"city": np.array(["Rome", "Oslo"])})
+    >>> two.update({"city": np.array(["Oslo"])})
+    >>> one.merge(two)
+    >>> table.adapt(one).vocabulary("city")
+    ('Oslo', 'Rome')
+    """
+
+    def __init__(self, columns: tuple[Column, ...], specs: dict[str, VocabularySpec]) -> None:
+        self.columns = columns
+        self.rows = 0
+        self.counts = {name: ValueCounts(spec) for name, spec in specs.items()}
+        numerics = [column for column in columns if isinstance(column, Numeric)]
+        self.numerics: dict[str, Moments | QuantileSummary] = {
+            c.name: Moments(log=c.transform == "log") if c.bins is None else QuantileSummary()
+            for c in numerics
+        }
+
+    def update(self, data: Any) -> None:
+        """Adds one chunk: a dict of arrays or a DataFrame."""
+        chunk = select(data, [column.name for column in self.columns])
+        for column in self.columns:
+            raw = chunk[column.name]
+            if isinstance(column, Numeric):
+                self.numerics[column.name].update(read_numbers(column.name, raw))
+            elif isinstance(column, VocabularyColumn):
+                read = read_categories if isinstance(column, Category) else read_sequences
+                kind, values = read(column.name, raw)[:2]
+                self.counts[column.vocabulary_name].update(column.name, kind, values)
+        self.rows += len(raw)
+
+    def merge(self, other: "TableStatistics") -> None:
+        """Adds what `other`, of an equal table, has seen."""
+        if self.columns != other.columns:
+            raise ValueError(
+                "Argument `other` must hold the statistics of the same columns. Received: "
+                f"other.columns={other.columns}, columns={self.columns}"
+            )
+        for name, counts in self.counts.items():
+            counts.merge(other.counts[name])
+        for name, numbers in self.numerics.items():
+            numbers.merge(other.numerics[name])  # type: ignore[arg-type]
+        self.rows += other.rows
+
+    def vocabularies(self) -> dict[str, Vocabulary | HashBuckets]:
+        """What was learned of categories, by name of the vocabulary."""
+        return {name: counts.finish() for name, counts in self.counts.items()}
+
+    def numbers(self) -> dict[str, Standardization | Bins]:
+        """What was learned of numbers, by column."""
+        learned: dict[str, Standardization | Bins] = {}
+        for column in self.columns:
+            if not isinstance(column, Numeric):
+                continue
+            seen = self.numerics[column.name]
+            if isinstance(seen, Moments):
+                learned[column.name] = Standardization(
+                    seen.mean, seen.scale(), seen.log, indicator=seen.missing > 0
+                )
+            elif isinstance(column.bins, tuple):
+                learned[column.name] = Bins(column.bins)
+            else:
+                learned[column.name] = Bins(tuple(seen.edges(column.bins).tolist()))
+        return learned

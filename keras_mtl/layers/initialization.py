@@ -1,0 +1,132 @@
+"""Seeds by name, and stacked kernels in which every slice is drawn as a kernel of its own."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+Initializer = Callable[..., Any]
+
+# Their values do not depend on the shape they fill, so one draw fills all slices.
+SHAPE_FREE = (
+    keras.initializers.Constant,
+    keras.initializers.Ones,
+    keras.initializers.RandomNormal,
+    keras.initializers.RandomUniform,
+    keras.initializers.TruncatedNormal,
+    keras.initializers.Zeros,
+)
+
+
+def get_initializer(identifier: Any) -> Initializer:
+    """As `keras.initializers.get`; an array fills every slice, or the stack if it has its shape."""
+    if ops.is_tensor(identifier) or isinstance(identifier, np.ndarray):
+        return keras.initializers.Constant(identifier)
+    return keras.initializers.get(identifier)
+
+
+def derive_seed(seed: int | None, *names: str) -> int | None:
+    """A seed for the part called `names` of something seeded with `seed`; `None` stays `None`.
+
+    >>> derive_seed(7, "gate") == derive_seed(7, "gate") != derive_seed(7, "experts")
+    True
+    """
+    if seed is None:
+        return None
+    digest = hashlib.sha256("/".join([str(int(seed)), *names]).encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1  # 31 bits fit every backend's seed dtype
+
+
+def root_seed(seed: int | None, initializer: Initializer) -> int | None:
+    """The seed that a layer's draws derive from: its own, or else its initializer's, or `None`."""
+    if seed is not None or not hasattr(initializer, "get_config"):
+        return seed
+    own = getattr(initializer, "seed", None)
+    if isinstance(own, keras.random.SeedGenerator):
+        state = ops.convert_to_numpy(own.next())  # advances it: the next user draws other values
+        return derive_seed(int(state[0]), str(int(state[1])))
+    # The configuration tells a seed that the user chose from one that Keras drew.
+    return initializer.get_config().get("seed")
+
+
+def reseed(config: Any, seed: int | None, *names: str) -> Any:
+    """Copies a (nested) configuration with every `seed` in it replaced by one of its own.
+
+    A replaced seed derives from `seed`, or where that is `None` from the seed it replaces, and
+    from its place in the configuration; `None` without a `seed` to derive from stays `None`.
+    """
+    if isinstance(config, list | tuple):
+        return type(config)(
+            reseed(item, seed, *names, str(index)) for index, item in enumerate(config)
+        )
+    if not isinstance(config, dict):
+        return config
+    copied = {key: reseed(value, seed, *names, str(key)) for key, value in config.items()}
+    own = config.get("seed")
+    if "seed" in config and (own is None or isinstance(own, int)):
+        copied["seed"] = derive_seed(own if seed is None else seed, *names)
+    return copied
+
+
+class StackedInitializer(keras.initializers.Initializer):
+    """Fills a stack (N, ...) so that each of its N slices is one draw of `initializer`.
+
+    Keras' own initializers read a stack as one convolution kernel (a wrong variance), and one
+    object or seed used for every slice makes all of them equal. Here a slice has the variance that
+    its own shape asks for and values of its own. The values depend on the seed of the layer, or
+    else of the initializer, and on `names`, so two kernels made by one initializer differ as well.
+
+    Args:
+        initializer: what `get_initializer` returned.
+        seed: seed of the layer that owns the stack, or `None`.
+        *names: what tells this stack from the others of its layer.
+    """
+
+    def __init__(self, initializer: Initializer, seed: int | None, *names: str) -> None:
+        self.initializer = initializer
+        self.seed = derive_seed(root_seed(seed, initializer), *names)
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
+        """Returns the stack: at once where the initializer allows it, else slice by slice."""
+        if isinstance(self.initializer, keras.initializers.VarianceScaling):
+            # One draw, told which axes of the stack are a slice's own.
+            return self._copy(**fan_axes(self.initializer, len(shape)))(shape, dtype=dtype)
+        if isinstance(self.initializer, SHAPE_FREE):
+            return self._copy()(shape, dtype=dtype)
+        slices = [self._draw(index, shape[1:], dtype) for index in range(shape[0])]
+        return ops.convert_to_tensor(np.stack(self._distinct(slices)), dtype=dtype)
+
+    def _draw(self, index: int, shape: Sequence[int], dtype: Any) -> np.ndarray:
+        return ops.convert_to_numpy(self._copy(index)(shape, dtype=dtype))
+
+    def _copy(self, index: int | None = None, **changes: Any) -> Initializer:
+        """The initializer with a seed of this stack (and slice), if it has one at all."""
+        if not isinstance(self.initializer, keras.initializers.Initializer):
+            return self.initializer
+        config = self.initializer.get_config() | changes
+        if "seed" in config:
+            names = () if index is None else (str(index),)
+            config["seed"] = derive_seed(self.seed, *names)
+        return type(self.initializer).from_config(config)
+
+    def _distinct(self, slices: list[np.ndarray]) -> list[np.ndarray]:
+        """Shuffles each slice where a callable of the user's returns the same draw every time."""
+        fixed = isinstance(self.initializer, keras.initializers.Identity)
+        if fixed or len(slices) < 2 or not np.array_equal(slices[0], slices[1]):
+            return slices
+        generator = np.random.default_rng(self.seed)
+        return [generator.permutation(values.ravel()).reshape(values.shape) for values in slices]
+
+
+def fan_axes(initializer: keras.initializers.VarianceScaling, rank: int) -> dict[str, list[int]]:
+    """The input and output axes of one slice, counted in a stack of rank `rank`."""
+    if initializer.input_axes is not None and initializer.output_axes is not None:
+        return {
+            "input_axes": [axis % (rank - 1) + 1 for axis in initializer.input_axes],
+            "output_axes": [axis % (rank - 1) + 1 for axis in initializer.output_axes],
+        }
+    window = list(range(1, rank - 2))  # the receptive field of a convolution's kernel
+    return {"input_axes": [*window, max(rank - 2, 1)], "output_axes": [*window, rank - 1]}

@@ -1,0 +1,122 @@
+"""Losses of single entries, on logits where there are any; masks, weights and means come after."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+# Losses and metrics that average independent columns: each column is an entry of its own.
+_COLUMNWISE = {
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
+    "mean_squared_error",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_logarithmic_error",
+    "huber",
+    "log_cosh",
+    "poisson",
+    "binary_accuracy",
+    "root_mean_squared_error",
+}
+
+EntryLoss = Callable[[Any, Any], Any]
+
+
+def default_loss(kind: str) -> EntryLoss:
+    """The loss of a kind: labels (..., U) and logits (..., U) to entry losses (..., U), multiclass (..., 1)."""
+    return {
+        "binary": _binary_crossentropy,
+        "multilabel": _binary_crossentropy,
+        "multiclass": _sparse_crossentropy,
+        "regression": _squared_error,
+    }[kind]
+
+
+def joint_crossentropy(labels: Any, log_probabilities: Sequence[Any]) -> Any:
+    """Cross-entropy of a product of probabilities, `-y s - (1 - y) log(1 - exp(s))` with `s` the sum of their logs.
+
+    `log(1 - exp(s))` is taken as `log(-expm1(s))` near 0 and `log1p(-exp(s))` below, so that neither a product near
+    1 nor one near 0 loses its gradient.
+    """
+    log_product = sum(log_probabilities[1:], log_probabilities[0])  # (B, 1)
+    # Below the smallest float32 gap under 0 the complement has no logarithm.
+    log_product = ops.minimum(log_product, -1e-30)
+    near_one = log_product > -0.6931472
+    inner = ops.where(near_one, log_product, -1.0)
+    outer = ops.where(near_one, -1.0, log_product)
+    log_complement = ops.where(
+        near_one, ops.log(-ops.expm1(inner)), ops.log1p(-ops.exp(outer))
+    )
+    return -labels * log_product - (1.0 - labels) * log_complement
+
+
+def log_probability(output: Any, is_logits: bool) -> Any:
+    """`log p` of a binary output."""
+    if is_logits:
+        return ops.log_sigmoid(output)
+    return ops.log(ops.maximum(output, keras.config.epsilon()))
+
+
+class OwnLoss:
+    """A user's Keras loss, evaluated entry by entry.
+
+    A loss that averages independent columns is evaluated a column at a time, any other on whole vectors. It gets
+    logits if it says `from_logits`, or if it was named by a string and takes `from_logits`; predictions otherwise.
+
+    Args:
+        loss: Name, config, `keras.losses.Loss` or function of `(y_true, y_pred)`.
+        kind: Kind of the task.
+    """
+
+    def __init__(self, loss: Any, kind: str) -> None:
+        self._function = keras.losses.get(loss)
+        self._kind = kind
+        named = isinstance(loss, str) and not isinstance(self._function, keras.losses.Loss)
+        self._by_name = named and "from_logits" in inspect.signature(self._function).parameters
+        self.from_logits = self._by_name or bool(getattr(self._function, "from_logits", False))
+        self.columnwise = is_columnwise(self._function) and kind != "multiclass"
+        self._one_hot = kind == "multiclass" and "sparse" not in _snake_case(self._function)
+
+    def __call__(self, labels: Any, outputs: Any, is_logits: bool) -> Any:
+        """Entry losses (..., U) where columns count, (..., 1) where vectors do."""
+        if self._kind == "multiclass":
+            labels = ops.cast(labels[..., 0], "int32")  # (...)
+            labels = ops.one_hot(labels, outputs.shape[-1]) if self._one_hot else labels
+        elif self.columnwise:
+            labels, outputs = ops.expand_dims(labels, -1), ops.expand_dims(outputs, -1)
+        if isinstance(self._function, keras.losses.Loss):
+            losses = self._function.call(labels, outputs)
+        elif self._by_name:
+            losses = self._function(labels, outputs, from_logits=is_logits)
+        else:
+            losses = self._function(labels, outputs)
+        return losses if self.columnwise else ops.expand_dims(losses, -1)
+
+
+def is_columnwise(function: Any) -> bool:
+    """Whether a Keras loss or metric averages independent columns."""
+    return _snake_case(function) in _COLUMNWISE
+
+
+def _binary_crossentropy(labels: Any, logits: Any) -> Any:
+    return ops.binary_crossentropy(labels, logits, from_logits=True)  # (..., U)
+
+
+def _sparse_crossentropy(labels: Any, logits: Any) -> Any:
+    classes = ops.cast(labels[..., 0], "int32")  # (...)
+    losses = ops.sparse_categorical_crossentropy(classes, logits, from_logits=True)  # (...)
+    return ops.expand_dims(losses, -1)  # (..., 1)
+
+
+def _squared_error(labels: Any, predictions: Any) -> Any:
+    return ops.square(labels - predictions)  # (..., U)
+
+
+def _snake_case(loss: Any) -> str:
+    name = getattr(loss, "__name__", type(loss).__name__)
+    if name.islower():
+        return name
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")

@@ -1,0 +1,382 @@
+"""MultiTaskModel: the functional model that knows its tasks."""
+
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mtl.api_export import keras_mtl_export
+from keras_mtl.layers.task_output import TaskOutput
+from keras_mtl.task import Task, as_tasks
+from keras_mtl.training import configuration, replicas
+from keras_mtl.training.data import as_label_dict, prepare_arrays
+from keras_mtl.training.groups import group_tasks
+from keras_mtl.training.heads import TrainingGraph, task_output_of
+from keras_mtl.training.label_check import LabelCheck
+from keras_mtl.training.objective import Objective
+from keras_mtl.training.task_metrics import TaskMetrics
+from keras_mtl.training.tracker import LossTracker, mean_losses
+
+# The model whose training or test step is under way; a context variable, since every replica traces in its own thread.
+_STEPPING: ContextVar[keras.Model | None] = ContextVar("keras_mtl_stepping", default=None)
+
+
+@keras_mtl_export
+class MultiTaskModel(keras.Model):
+    """A functional `keras.Model` whose outputs are a dict by task name, and which knows what its labels are.
+
+    `loss = sum_t w_t L_t + regularisers`, with `L_t` the loss of task t over its labelled entries of the *global*
+    batch (see `Task`). A missing label changes neither loss, metric nor gradient; 1 and N replicas give the same
+    step; logged losses and metrics are exact over the epoch.
+
+    Args:
+        inputs: `keras.Input`s, as for `keras.Model`.
+        outputs: Dict of predictions by task name: probabilities (B, ..., units) of binary, multiclass and multilabel
+            tasks, values of regression tasks. A final sigmoid or softmax is found and left out where losses are
+            computed.
+        tasks: `Task`s, or names of binary tasks. A model that is reloaded or cloned finds them in its graph.
+        **kwargs: Further arguments of `keras.Model`, such as `name`.
+
+    Raises:
+        ValueError: If tasks and outputs do not match by name and width, or a name is taken by an input or a layer.
+
+    Example:
+
+    >>> features = keras.Input((3,), name="features")
+    >>> hidden = keras.layers.Dense(8, "relu")(features)
+    >>> outputs = {"click": keras.layers.Dense(1, "sigmoid")(hidden), "price": keras.layers.Dense(1)(hidden)}
+    >>> tasks = [Task("click"), Task("price", "regression")]
+    >>> model = MultiTaskModel(inputs=features, outputs=outputs, tasks=tasks)
+    >>> model.compile("adam")
+    >>> x = np.ones((4, 3), "float32")
+    >>> y = {"click": np.array([1, 0, -1, 1]), "price": np.array([2.0, np.nan, 1.0, 0.5])}
+    >>> history = model.fit(x, y, epochs=1, verbose=0)
+    >>> sorted(history.history)
+    ['click_auc', 'click_loss', 'loss', 'price_loss', 'price_mae', 'price_mse']
+    """
+
+    def __init__(
+        self, *args: Any, tasks: Iterable[Task | str] | None = None, **kwargs: Any
+    ) -> None:
+        inputs, outputs, kwargs = _graph_arguments(args, kwargs)
+        if tasks is not None:
+            outputs = _bear_tasks(as_tasks(tasks), outputs)
+        super().__init__(inputs, outputs, **kwargs)
+        self.tasks = tuple(_tasks_of(outputs))
+        _check_names(self)
+        self._class_weight: dict[str, Any] = {}
+
+    @property
+    def features(self) -> Any | None:
+        """The `TabularFeatures` table that the model is built on, or None."""
+        tables = [layer.table for layer in self.layers if hasattr(layer, "table")]
+        return tables[0] if tables else None
+
+    # --- configuration ---
+
+    def compile(
+        self,
+        optimizer: Any = "adam",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: Any = "auto",
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Configures training; losses and metrics come from the tasks unless given here.
+
+        Args:
+            optimizer: As in Keras.
+            loss: None, a loss for all tasks, or a dict by task name that may leave tasks out.
+            loss_weights: Factors of the tasks' losses by task name; `Task.weight` where left out.
+            metrics: A metric or list for all tasks, or a dict of them by task name. Each task gets its own copy.
+            weighted_metrics: The same: every metric sees mask and sample weights.
+            run_eagerly: As in Keras.
+            steps_per_execution: Batches a compiled call runs; `"auto"` is 16 on one replica, 1 on several.
+            jit_compile: As in Keras; `"auto"` is off where there is only a CPU.
+            auto_scale_loss: As in Keras.
+
+        Raises:
+            ValueError: If a dict names an unknown task, or an argument does not work on several replicas.
+        """
+        # In the order of names, so that permuting the tasks changes not even a rounding.
+        tasks = sorted(self.tasks, key=lambda task: task.name)
+        with replicas.scope_of(self):
+            steps = configuration.steps_per_execution(steps_per_execution, run_eagerly)
+            configuration.check_distribution(optimizer, steps, jit_compile)
+            losses = configuration.losses_by_task(tasks, loss)
+            own_metrics = configuration.metrics_by_task(tasks, metrics, weighted_metrics)
+            weights = configuration.weights_by_task(tasks, loss_weights)
+            super().compile(
+                optimizer=optimizer,
+                run_eagerly=run_eagerly,
+                steps_per_execution=steps,
+                jit_compile=jit_compile,
+                auto_scale_loss=auto_scale_loss,
+            )
+            self._training_graph = TrainingGraph(self.input, self.output)
+            groups = group_tasks(tasks, self._training_graph.heads, losses, own_metrics)
+            self._objective = Objective(tasks, groups)
+            self._loss_weights = weights
+            self._loss_tracker = LossTracker([task.name for task in tasks], weights)
+            self._task_metrics = TaskMetrics(groups, own_metrics)
+        self._compile_arguments = {
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+            "auto_scale_loss": auto_scale_loss,
+        }
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """What `compile` was called with."""
+        if not self.compiled:
+            return {}
+        return keras.saving.serialize_keras_object(
+            {**self._compile_arguments, "optimizer": self.optimizer}
+        )
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles as a saved model was."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    # --- the step ---
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Predictions by task name; within a training or test step, the logits that losses and metrics read."""
+        inputs = self._unwrap(inputs)
+        if _STEPPING.get() is self:
+            return self._training_graph(inputs, training, mask)
+        return super().call(inputs, training=training, mask=mask)
+
+    def train_step(self, *args: Any) -> Any:
+        """One step of the optimizer."""
+        return self._step(super().train_step, *args)
+
+    def test_step(self, *args: Any) -> Any:
+        """One step of evaluation."""
+        return self._step(super().test_step, *args)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """This replica's part of the step's loss; the parts of all replicas add up to it."""
+        y = as_label_dict(self.tasks, y)
+        sums = self._objective(y_pred, y, sample_weight, self._class_weight)
+        additional = sum((ops.sum(loss) for loss in self.losses), ops.zeros(()))
+        self._loss_tracker.accumulate(sums, additional)
+        losses = mean_losses(sums.losses, replicas.global_sum(sums.counts))  # (T,)
+        weighted = ops.sum(losses * ops.array(self._loss_weights, dtype="float32"))
+        return weighted + additional / replicas.num_replicas()
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Updates the tasks' metrics; returns all logs."""
+        self._task_metrics.update_state(as_label_dict(self.tasks, y), y_pred, sample_weight)
+        return self.get_metrics_result()
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The loss tracker, the tasks' metrics, and those of layers."""
+        inherited = [metric for metric in super().metrics if metric is not self._loss_tracker]
+        if not self.compiled:
+            return inherited
+        own = [self._loss_tracker, self._task_metrics]
+        return own + [metric for metric in inherited if metric is not self._task_metrics]
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of the figures of `evaluate`, in its order."""
+        return ["loss", *sorted(self.get_metrics_result().keys() - {"loss"})] if self.compiled else []
+
+    # --- data ---
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """Trains, with the arguments of `keras.Model.fit`.
+
+        Labels are a dict by task name (a plain array for one task). `class_weight` is a dict of class weights by task
+        name; `sample_weight` may be given for some tasks only.
+
+        Raises:
+            ValueError: If labels are missing for a task, have a wrong shape or are outside what the task allows.
+        """
+        self._assert_compile_called("fit")
+        x, y, sample_weight = self._prepare(x, y, sample_weight)
+        if isinstance(validation_data, list | tuple):
+            validation_data = self._prepare(*keras.utils.unpack_x_y_sample_weight(validation_data))
+        class_weight = configuration.class_weights_by_task(self.tasks, class_weight)
+        if class_weight != self._class_weight:
+            self._class_weight = class_weight
+            self.train_function = self.test_function = None
+        return super().fit(
+            x,
+            y,
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=_with_label_check(callbacks),
+            validation_split=validation_split,
+            validation_data=validation_data,
+            shuffle=shuffle,
+            sample_weight=sample_weight,
+            **kwargs,
+        )
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Evaluates, with the arguments of `keras.Model.evaluate`; labels and weights as for `fit`."""
+        self._assert_compile_called("evaluate")
+        if not kwargs.get("_use_cached_eval_dataset"):
+            x, y, sample_weight = self._prepare(x, y, sample_weight)
+            callbacks = _with_label_check(callbacks)
+        return super().evaluate(
+            x,
+            y,
+            batch_size=batch_size,
+            verbose=verbose,
+            sample_weight=sample_weight,
+            steps=steps,
+            callbacks=callbacks,
+            return_dict=return_dict,
+            **kwargs,
+        )
+
+    def check_labels(self) -> None:
+        """Raises `ValueError` if labels seen since the last reset were outside what their tasks allow."""
+        if keras.backend.backend() == "jax":
+            self.jax_state_sync()
+        self._loss_tracker.check_labels()
+
+    def _step(self, step: Any, *args: Any) -> Any:
+        token = _STEPPING.set(self)
+        try:
+            return replicas.reducible_logs(step(*args))
+        finally:
+            _STEPPING.reset(token)
+
+    def _prepare(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[Any, Any, Any]:
+        if y is not None:
+            shapes = {name: output.shape for name, output in self.output.items()}
+            y, sample_weight = prepare_arrays(self.tasks, shapes, y, sample_weight)
+        return x, y, sample_weight
+
+    def _unwrap(self, inputs: Any) -> Any:
+        """The one input out of a one-key dict."""
+        wrapped = isinstance(inputs, Mapping) and isinstance(self.input, keras.KerasTensor)
+        return inputs[self.input.name] if wrapped and self.input.name in inputs else inputs
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        # Weights, losses and metrics are all built by now. Keras' own version reduces a batch over replicas to build
+        # them, which fails under MultiWorkerMirroredStrategy.
+        with replicas.scope_of(self):
+            if self.optimizer is not None and not self.optimizer.built:
+                self.optimizer.build(self.trainable_variables)
+
+
+def _graph_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
+    names = ("inputs", "outputs")
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    if not all(name in given for name in names) or not isinstance(given["outputs"], Mapping):
+        raise ValueError(
+            "A MultiTaskModel must be given `inputs` and a dict of `outputs` by task name. "
+            f"Received: {given}"
+        )
+    return given.pop("inputs"), dict(given.pop("outputs")), given
+
+
+def _bear_tasks(
+    tasks: list[Task], outputs: Mapping[str, keras.KerasTensor]
+) -> dict[str, keras.KerasTensor]:
+    """`outputs` in the tasks' order, each made by a `TaskOutput` that holds its task."""
+    names = [task.name for task in tasks]
+    if set(names) != set(outputs):
+        raise ValueError(
+            f"Argument `outputs` must be keyed by the tasks' names. Received: outputs={sorted(outputs)}, "
+            f"tasks={sorted(names)}"
+        )
+    for task in tasks:
+        shape = outputs[task.name].shape
+        if len(shape) < 2 or shape[-1] != task.units:
+            raise ValueError(
+                f"The output of task {task.name!r} must have shape (B, ..., {task.units}). "
+                f"Received: shape={shape}"
+            )
+    return {task.name: _borne(task, outputs[task.name]) for task in tasks}
+
+
+def _borne(task: Task, output: keras.KerasTensor) -> keras.KerasTensor:
+    head = task_output_of(output)
+    if head is not None and head.task == task:
+        return output
+    taken = output._keras_history.operation.name == task.name
+    return TaskOutput(task, name=f"{task.name}_output" if taken else task.name)(output)
+
+
+def _tasks_of(outputs: Mapping[str, keras.KerasTensor]) -> list[Task]:
+    heads = {name: task_output_of(output) for name, output in outputs.items()}
+    without = [name for name, head in heads.items() if head is None]
+    if without:
+        raise ValueError(
+            f"Argument `tasks` must be given with outputs that hold none. Received: outputs={without}"
+        )
+    return [head.task for head in heads.values()]
+
+
+def _check_names(model: MultiTaskModel) -> None:
+    """A task's name belongs to its head alone."""
+    heads = {output._keras_history.operation.name for output in model.output.values()}
+    behind = {_argument_name(output) for output in model.output.values()}
+    others = {layer.name for layer in model.layers} - heads - behind
+    for task in model.tasks:
+        if task.name in others:
+            raise ValueError(
+                f"A task must not bear the name of an input or of a layer. Received: {task.name!r}"
+            )
+
+
+def _argument_name(output: keras.KerasTensor) -> str:
+    operation, node_index, _ = output._keras_history
+    return operation._inbound_nodes[node_index].input_tensors[0]._keras_history.operation.name
+
+
+def _with_label_check(callbacks: Any) -> Any:
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return callbacks
+    return [*keras.tree.flatten(callbacks or []), LabelCheck()]

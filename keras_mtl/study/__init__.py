@@ -1,0 +1,1 @@
+"""Studies: models x data x seeds from a TOML file; statistics, tables, pictures, cards."""

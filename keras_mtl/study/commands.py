@@ -1,0 +1,139 @@
+"""What the command line does: list, run, compare."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from keras_mtl import datasets
+from keras_mtl.study import cards, picture, report, trees
+from keras_mtl.study.comparison import BASELINE
+from keras_mtl.study.execution import equal_budgets, execute
+from keras_mtl.study.folders import chosen_folder, study_folder
+from keras_mtl.study.results import Row
+from keras_mtl.study.run_settings import RunSettings
+from keras_mtl.study.sources import load_data
+from keras_mtl.study.study_file import Study, load_study
+from keras_mtl.study.tables import text_table
+from keras_mtl.zoo.registry import get_constructor, list_models
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Choices of the command line that hold for every run.
+
+    Attributes:
+        data: name of a data section; None is the first of the file.
+        data_dir: folder of the data's files.
+        seeds: one run each; None leaves it to the command.
+        out: folder of the study; None numbers a new one under `runs/`.
+        strategy: `"default"` or `"mirrored"`.
+        fit: arguments of `fit` that replace the file's.
+    """
+
+    data: str | None = None
+    data_dir: Path | None = None
+    seeds: Sequence[int] | None = None
+    out: Path | None = None
+    strategy: str = "default"
+    fit: Mapping[str, Any] = field(default_factory=dict)
+
+    def folder(self, parent: Path, runs: Sequence[RunSettings]) -> Path:
+        """The folder for these runs: the one asked for, an interrupted one, or a new one."""
+        plan = [settings.to_dict() for settings in runs]
+        return chosen_folder(self.out, plan) if self.out else study_folder(parent, plan)
+
+    def given(self) -> dict[str, Any]:
+        """What a study's runs are told from here."""
+        return {"fit": self.fit, "strategy": self.strategy}
+
+
+def list_all() -> None:
+    """Prints the systems, the data sets, and the study files below this folder."""
+    systems = [[name, _first_line(get_constructor(name))] for name in list_models()]
+    print(text_table(["system", "what it is"], systems), end="\n\n")
+    loaders = [[name, _first_line(getattr(datasets, name))] for name in datasets.__all__]
+    print(text_table(["data", "what it is"], loaders), end="\n\n")
+    paths = sorted(Path().glob("*/*/study.toml"))
+    studies = [[str(path), load_study(path).title] for path in paths]
+    if studies:
+        print(text_table(["study file", "what it does"], studies), end="\n\n")
+    print(
+        "Train one with `keras-mtl run STUDY.toml`, compare several with "
+        "`keras-mtl compare STUDY.toml ...`."
+    )
+
+
+def run(path: Path, options: Options, verbose: int) -> list[Row]:
+    """Trains a study and its baseline, prints what came out, exports and checks the export."""
+    study = load_study(path)
+    name = options.data or study.data_names[0]
+    seeds = options.seeds or study.seeds()
+    own = study.runs(name, seeds, **options.given())
+    baseline = study.baseline_runs(name, seeds, **options.given())
+    runs = [*own, *equal_budgets(baseline, own, options.data_dir)]
+    data = load_data(own[0], options.data_dir)
+    folder = options.folder(RUNS / study.name / name, runs)
+    print(report.heading(study.title, own[0], data, folder))
+    rows = execute(
+        study.name,
+        runs,
+        folder,
+        data_dir=options.data_dir,
+        exported=own[0],
+        verbose=verbose,
+    )
+    print("\n" + report.side_by_side(rows))
+    if baseline and len(seeds) == 1:
+        print("\nOne seed shows the way, not the size: `keras-mtl compare` trains several.")
+    exported = folder / own[0].folder_name
+    print("\n" + report.served(exported, load_data(own[0], options.data_dir)))
+    print("\nEverything lies here:\n" + report.whereabouts(folder, exported))
+    return rows
+
+
+def compare(paths: Sequence[Path], options: Options, *, boosted: bool, to_cards: bool) -> list[Row]:
+    """Trains several studies with equal budgets and seeds; prints, draws and records that.
+
+    The first study's model sets the budget. Where no study is the baseline, the first one's is
+    added.
+    """
+    studies = [load_study(path) for path in paths]
+    name = options.data or studies[0].data_names[0]
+    runs = _compared_runs(studies, name, options, boosted)
+    folder = options.folder(RUNS / "compare" / name, runs)
+    print(f"Comparison of {', '.join(study.name for study in studies)} on {name}: {len(runs)} runs")
+    print(f"  folder  {folder}\n")
+    rows = execute("compare", runs, folder, data_dir=options.data_dir, verbose=0)
+    picture.draw(rows, folder / "comparison.png")
+    print("\n" + report.comparisons(rows))
+    print(f"\nFigures: {folder / 'results.csv'}\nPicture: {folder / 'comparison.png'}")
+    if to_cards:
+        for study in studies:
+            cards.record(study.path.parent, study.name, rows)
+            print(f"Card:    {study.path.parent / cards.CARD}")
+    return rows
+
+
+def _compared_runs(
+    studies: Sequence[Study], name: str, options: Options, boosted: bool
+) -> list[RunSettings]:
+    """All runs of a comparison: those on equal data one after another, so that data load once."""
+    seeds = options.seeds or list(range(5))
+    own = [study.runs(name, seeds, **options.given()) for study in studies]
+    models = [settings.model for settings in itertools.chain(*own)]
+    if BASELINE not in models:
+        own.append(studies[0].baseline_runs(name, seeds, **options.given()))
+    runs = equal_budgets([*itertools.chain(*own)], own[0], options.data_dir)
+    if boosted:
+        of_data = {settings.data_key(): settings for settings in own[0]}
+        runs += [trees.tree_settings(settings) for settings in of_data.values()]
+    order = list(dict.fromkeys(settings.data for settings in runs))
+    return sorted(runs, key=lambda settings: (order.index(settings.data), settings.seed))
+
+
+def _first_line(documented: Any) -> str:
+    return (documented.__doc__ or "").strip().splitlines()[0]

@@ -1,0 +1,90 @@
+"""What several seeds say of each model: means, deviations, paired differences to the baseline."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from keras_mtl.study.measures import lower_is_better, primary_metric
+from keras_mtl.study.results import Row, distinct, values_by_seed
+from keras_mtl.study.statistics import Summary, paired_difference, summarize
+from keras_mtl.study.tables import number, signed
+from keras_mtl.task import Task
+
+BASELINE = "single_task"
+HEADER = (
+    "task",
+    "metric",
+    "model",
+    "parameters",
+    "seeds",
+    "mean",
+    "sd",
+    f"minus {BASELINE}",
+    "95 % interval",
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One task and model on one data set.
+
+    Attributes:
+        figures: test figures over seeds.
+        gain: paired difference to the baseline; None for the baseline, and where there is none.
+    """
+
+    task: str
+    metric: str
+    model: str
+    parameters: str
+    figures: Summary
+    gain: Summary | None
+
+    def cells(self) -> list[str]:
+        """The line of a table under `HEADER`."""
+        count = f"{int(self.parameters):,}" if self.parameters else "-"
+        cells = [self.task, f"{self.metric} {_better(self.metric)}", self.model, count]
+        cells += [
+            str(self.figures.count),
+            number(self.figures.mean),
+            number(self.figures.deviation),
+        ]
+        if self.gain is None:
+            return [*cells, "", ""]
+        if self.gain.count == 1:
+            return [*cells, signed(self.gain.mean), ""]
+        low, high = self.gain.interval
+        return [*cells, signed(self.gain.mean), f"[{signed(low)}, {signed(high)}]"]
+
+
+def compared(rows: Sequence[Row], data: str) -> list[Line]:
+    """Every task and model on one data set, judged by the task's main metric on the test rows."""
+    on_data = [row for row in rows if row["data"] == data and row["split"] == "test"]
+    return [
+        _line(on_data, task, metric, model)
+        for task, metric in _main_metrics(on_data).items()
+        for model in distinct(on_data, "model")
+    ]
+
+
+def _line(rows: Sequence[Row], task: str, metric: str, model: str) -> Line:
+    figures = values_by_seed(rows, task=task, metric=metric, model=model)
+    baseline = values_by_seed(rows, task=task, metric=metric, model=BASELINE)
+    paired = model != BASELINE and figures.keys() & baseline.keys()
+    parameters = next(row["parameters"] for row in rows if row["model"] == model)
+    gain = paired_difference(figures, baseline) if paired else None
+    return Line(task, metric, model, parameters, summarize([*figures.values()]), gain)
+
+
+def _main_metrics(rows: Sequence[Row]) -> dict[str, str]:
+    """The figure by which each task is judged."""
+    tasks = [Task(**table) for table in json.loads(rows[0]["settings"])["tasks"]]
+    found = {
+        task.name: distinct([row for row in rows if row["task"] == task.name], "metric")
+        for task in tasks
+    }
+    return {task.name: primary_metric(task, found[task.name]) for task in tasks}
+
+
+def _better(metric: str) -> str:
+    return "(low)" if lower_is_better(metric) else "(high)"

@@ -1,0 +1,93 @@
+"""The runs of a study, one after another; finished ones are not repeated."""
+
+import dataclasses
+import functools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_mtl.study import runner, trees
+from keras_mtl.study.budget import count_parameters, match_budget
+from keras_mtl.study.folders import FINISHED
+from keras_mtl.study.results import Row, run_rows, write_results
+from keras_mtl.study.run_settings import RunSettings
+from keras_mtl.study.sources import load_data
+
+
+def equal_budgets(
+    runs: Sequence[RunSettings], reference: Sequence[RunSettings], data_dir: Path | None
+) -> list[RunSettings]:
+    """The runs, scaled to the parameters of the reference's first run on the same data."""
+    budgets: dict[str, RunSettings] = {}
+    for settings in reference:
+        budgets.setdefault(settings.data, settings)
+
+    @functools.cache
+    def matched(data: str, arguments: str) -> dict[str, object]:
+        known = load_data(budgets[data], data_dir)
+        size = known.tasks, known.width
+        budget = count_parameters(budgets[data].model_arguments, *size)
+        return match_budget(json.loads(arguments), *size, budget)
+
+    return [
+        dataclasses.replace(
+            settings,
+            model_arguments=matched(
+                settings.data, json.dumps(settings.model_arguments, sort_keys=True)
+            ),
+        )
+        for settings in runs
+    ]
+
+
+def execute(
+    study: str,
+    runs: Sequence[RunSettings],
+    folder: Path,
+    *,
+    data_dir: Path | None,
+    exported: RunSettings | None = None,
+    verbose: int,
+) -> list[Row]:
+    """Trains what is not yet there and writes `results.csv` when all of it is.
+
+    Args:
+        study: name of the study, a column of the results.
+        runs: what to train, in this order.
+        folder: folder of the study; every run has its own in it.
+        data_dir: folder of the data's files, where they are not in their usual place.
+        exported: the run that also writes a SavedModel.
+        verbose: as in `fit`.
+
+    Returns:
+        The rows of all runs.
+    """
+    for number, settings in enumerate(runs, 1):
+        place = folder / settings.folder_name
+        print(f"[{number}/{len(runs)}] {_words(settings)}", flush=True)
+        if place.exists():
+            print("      finished before, kept")
+            continue
+        data = load_data(settings, data_dir)
+        if settings.model == trees.NAME:
+            trees.train(settings, data, place)
+        else:
+            runner.train(settings, data, place, export=settings is exported, verbose=verbose)
+        print(_outcome(place), flush=True)
+    rows = [row for run in runs for row in run_rows(study, folder / run.folder_name)]
+    write_results(folder / FINISHED, rows)
+    return rows
+
+
+def _words(settings: RunSettings) -> str:
+    return f"{settings.model} on {settings.data}, seed {settings.seed}"
+
+
+def _outcome(place: Path) -> str:
+    record = json.loads((place / runner.METRICS).read_text())
+    if not record["monitor"]:
+        return f"      {record['seconds']:.0f} s"
+    return (
+        f"      kept epoch {record['best_epoch']} of {record['epochs']}, the best by "
+        f"{record['monitor']}; {record['parameters']:,} parameters, {record['seconds']:.0f} s"
+    )

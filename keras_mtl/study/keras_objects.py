@@ -1,0 +1,64 @@
+"""Optimizers, schedules, callbacks: Keras objects written as tables with a `class_name`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from keras_mtl.checks import did_you_mean
+from keras_mtl.study.signatures import arguments_of, check_keys, import_name
+
+_MODULES = (
+    keras.optimizers,
+    keras.optimizers.schedules,
+    keras.callbacks,
+    keras.losses,
+    keras.metrics,
+    keras.regularizers,
+    keras.initializers,
+)
+
+
+def is_object(value: Any) -> bool:
+    """Whether a value of a study file stands for a Keras object."""
+    return isinstance(value, Mapping) and "class_name" in value
+
+
+def class_of(name: str) -> type:
+    """The Keras class called `name`, or the class `package.module:Class`."""
+    if ":" in name:
+        return import_name(name)
+    for module in _MODULES:
+        if isinstance(found := getattr(module, name, None), type):
+            return found
+    known = [cls for module in _MODULES for cls in vars(module) if cls[0].isupper()]
+    raise ValueError(
+        "Key `class_name` must be a class of Keras or `package.module:Class`."
+        f"{did_you_mean(name, known)} Received: class_name={name!r}"
+    )
+
+
+def make(value: Any, defaults: Mapping[str, Any]) -> Any:
+    """Turns tables with a `class_name`, however deep, into objects; everything else stays.
+
+    Args:
+        value: a value of a study file.
+        defaults: arguments given to every class that accepts and is not told them, such as
+            `decay_steps`, which only the size of the data and the number of epochs decide.
+
+    Example:
+        >>> optimizer = make({"class_name": "Adam", "learning_rate": 0.01}, {})
+        >>> round(float(optimizer.learning_rate), 3)
+        0.01
+    """
+    if isinstance(value, list):
+        return [make(item, defaults) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    made = {key: make(item, defaults) for key, item in value.items()}
+    if not is_object(value):
+        return made
+    cls = class_of(made.pop("class_name"))
+    accepted = arguments_of(cls)
+    check_keys(f"[{cls.__name__}]", made, accepted)
+    return cls(**{**{key: v for key, v in defaults.items() if key in accepted}, **made})

@@ -1,0 +1,76 @@
+"""A comparison as a picture: each task's mean and 95 % interval, a model a line."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_mtl.study.comparison import BASELINE, Line, compared
+from keras_mtl.study.measures import lower_is_better
+from keras_mtl.study.results import Row, distinct
+
+_BLUE, _GREY = "#1f5fa8", "#8a8a8a"
+
+
+def draw(rows: Sequence[Row], path: Path) -> None:
+    """Draws one row of panels for each data set, a panel a task, and saves them as PNG.
+
+    A dot is the mean over seeds, its bar the 95 % t-interval of that mean; the dotted line is the
+    baseline.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    panels = [compared(rows, data) for data in distinct(rows, "data")]
+    tasks = [list(dict.fromkeys(line.task for line in lines)) for lines in panels]
+    models = len(distinct(rows, "model"))
+    figure, axes = pyplot.subplots(
+        len(panels),
+        max(map(len, tasks)),
+        figsize=(1.2 + 3.6 * max(map(len, tasks)), len(panels) * (1.3 + 0.32 * models)),
+        squeeze=False,
+        layout="constrained",
+    )
+    for row, (data, lines) in enumerate(zip(distinct(rows, "data"), panels, strict=True)):
+        for column, axis in enumerate(axes[row]):
+            if column >= len(tasks[row]):
+                axis.set_axis_off()
+                continue
+            of_task = [line for line in lines if line.task == tasks[row][column]]
+            _panel(axis, of_task, named=column == 0)
+            axis.set_title(f"{data}: {tasks[row][column]}", fontsize=10, loc="left")
+    partial = path.with_name(path.name + ".partial")
+    figure.savefig(partial, dpi=150, format="png")
+    pyplot.close(figure)
+    partial.replace(path)
+
+
+def _panel(axis: Any, lines: Sequence[Line], named: bool) -> None:
+    for place, line in enumerate(lines):
+        error = line.figures.half_width if line.figures.count > 1 else 0.0
+        axis.errorbar(
+            line.figures.mean,
+            place,
+            xerr=error,
+            fmt="o",
+            color=_GREY if line.model == BASELINE else _BLUE,
+            markersize=5,
+            capsize=3,
+            linewidth=1.4,
+        )
+        if line.model == BASELINE:
+            axis.axvline(line.figures.mean, color=_GREY, linestyle=":", linewidth=1, zorder=0)
+    axis.set_yticks(range(len(lines)), [line.model for line in lines] if named else [])
+    axis.set_ylim(len(lines) - 0.5, -0.5)
+    metric = lines[0].metric
+    direction = "lower" if lower_is_better(metric) else "higher"
+    axis.set_xlabel(f"{metric} ({direction} is better)", fontsize=9)
+    axis.locator_params(axis="x", nbins=4)
+    axis.tick_params(labelsize=9)
+    axis.ticklabel_format(axis="x", useOffset=False)
+    axis.grid(axis="x", color="#e4e4e4", linewidth=0.8)
+    axis.set_axisbelow(True)
+    for side in ("top", "right", "left"):
+        axis.spines[side].set_visible(False)
+    axis.tick_params(axis="y", length=0)

@@ -1,0 +1,114 @@
+"""What a study prints: what is trained, how well, and where everything lies."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from keras_mtl.study import runner
+from keras_mtl.study.comparison import BASELINE, HEADER, compared
+from keras_mtl.study.folders import FINISHED, PLAN
+from keras_mtl.study.measures import lower_is_better
+from keras_mtl.study.results import Row, distinct, values_by_seed
+from keras_mtl.study.run_settings import RunSettings
+from keras_mtl.study.serving_check import TOLERANCE, largest_difference
+from keras_mtl.study.sources import StudyData
+from keras_mtl.study.tables import number, signed, text_table
+
+SERVED_ROWS = 256
+
+
+def heading(title: str, settings: RunSettings, data: StudyData, folder: Path) -> str:
+    """What is about to be trained, on what, and where it will lie."""
+    train, valid, test = data.rows
+    tasks = ", ".join(f"{task.name} ({task.kind})" for task in data.tasks)
+    return (
+        f"{title}\n"
+        f"  data    {settings.data}: {train:,} rows to train on, {valid:,} to choose by, "
+        f"{test:,} to report\n"
+        f"  tasks   {tasks}\n"
+        f"  folder  {folder}\n"
+    )
+
+
+def side_by_side(rows: Sequence[Row]) -> str:
+    """Test figures of every task, models beside each other, one table for each data set."""
+    return "\n\n".join(
+        f"{data}, test rows, mean of {_seeds(rows)}\n\n{_side_by_side(rows, data)}"
+        for data in distinct(rows, "data")
+    )
+
+
+def comparisons(rows: Sequence[Row]) -> str:
+    """Mean, deviation and paired difference to the baseline, one table for each data set."""
+    return "\n\n".join(
+        f"{data}, test rows\n\n"
+        f"{text_table(HEADER, [line.cells() for line in compared(rows, data)])}"
+        for data in distinct(rows, "data")
+    )
+
+
+def served(run: Path, data: StudyData) -> str:
+    """Loads the run's export as a server would and compares its predictions with the model's.
+
+    Raises:
+        RuntimeError: if they differ.
+    """
+    raw, packed = data.served_sample(SERVED_ROWS)
+    difference = largest_difference(run / runner.MODEL, run / runner.EXPORT / "1", raw, packed)
+    if not difference < TOLERANCE:
+        raise RuntimeError(
+            f"An export must predict what its model predicts, to {TOLERANCE}. "
+            f"Received: {difference:.2g} between {run / runner.EXPORT} and {run / runner.MODEL}"
+        )
+    rows = len(next(iter(raw.values())))
+    return (
+        "Export loaded as TF Serving does, by a process without Keras: "
+        f"{rows} rows x {len(data.tasks)} tasks agree with Keras to {difference:.1g}."
+    )
+
+
+def whereabouts(folder: Path, run: Path) -> str:
+    """Which file is what."""
+    lines = [
+        (run / runner.MODEL, "the trained model: keras.saving.load_model"),
+        (run / runner.EXPORT, "SavedModel, version 1: the base path of TF Serving"),
+        (run / runner.LOG, "losses and metrics of every epoch"),
+        (run / runner.METRICS, "validation and test figures, versions"),
+        (run / runner.SETTINGS, "resolved settings of the run"),
+        (folder / FINISHED, "all figures, one a line"),
+        (folder / PLAN, "all runs of the study"),
+    ]
+    width = max(len(str(path)) for path, _ in lines)
+    return "\n".join(f"  {path!s:<{width}}  {what}" for path, what in lines)
+
+
+def _side_by_side(rows: Sequence[Row], data: str) -> str:
+    rows = [row for row in rows if row["data"] == data and row["split"] == "test"]
+    models = distinct(rows, "model")
+    others = [model for model in models if model != BASELINE and BASELINE in models]
+    lines = []
+    for task in distinct(rows, "task"):
+        of_task = [row for row in rows if row["task"] == task]
+        for metric in distinct(of_task, "metric"):
+            means = {
+                model: float(
+                    np.mean([*values_by_seed(of_task, metric=metric, model=model).values()])
+                )
+                for model in models
+            }
+            gains = [means[model] - means[BASELINE] for model in others]
+            cells = [*map(number, means.values()), *(_judged(gain, metric) for gain in gains)]
+            lines.append([task, metric, *cells])
+    differences = [f"{model} - {BASELINE}" for model in others]
+    return text_table(["task", "metric", *models, *differences], lines)
+
+
+def _judged(gain: float, metric: str) -> str:
+    better = gain < 0 if lower_is_better(metric) else gain > 0
+    return f"{signed(gain)} {'better' if better else 'worse'}"
+
+
+def _seeds(rows: Sequence[Row]) -> str:
+    count = len(distinct(rows, "seed"))
+    return "1 seed" if count == 1 else f"{count} seeds"

@@ -1,0 +1,91 @@
+"""Rows of `results.csv`: one a run, task, metric and part of the data."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from keras_mtl.study.folders import write_text
+from keras_mtl.study.runner import METRICS, SETTINGS
+
+COLUMNS = (
+    "study",
+    "data",
+    "model",
+    "seed",
+    "task",
+    "metric",
+    "split",
+    "value",
+    "parameters",
+    "parameters_with_embeddings",
+    "seconds",
+    "epochs",
+    "best_epoch",
+    "monitor",
+    "date",
+    "keras_mtl",
+    "keras",
+    "tensorflow",
+    "numpy",
+    "python",
+    "settings",
+)
+Row = dict[str, str]
+
+
+def run_rows(study: str, folder: Path) -> list[Row]:
+    """The rows of one finished run, read from its folder."""
+    settings = json.loads((folder / SETTINGS).read_text())
+    record = json.loads((folder / METRICS).read_text())
+    of_run: dict[str, Any] = {
+        "study": study,
+        **{key: settings[key] for key in ("data", "model", "seed")},
+        **{key: value for key, value in record.items() if key in COLUMNS},
+        **record["versions"],
+        "settings": json.dumps(settings, sort_keys=True),
+    }
+    return [
+        {key: str(value) for key, value in {**of_run, **of_row}.items() if key in COLUMNS}
+        for of_row in _figures(record)
+    ]
+
+
+def _figures(record: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    for split in ("valid", "test"):
+        for task, metrics in record[split].items():
+            for metric, value in metrics.items():
+                yield {"split": split, "task": task, "metric": metric, "value": f"{value:.6g}"}
+
+
+def read_results(path: Path) -> list[Row]:
+    """Rows of a results file; none where there is no file."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_results(path: Path, rows: Iterable[Row]) -> None:
+    """Writes rows with every column, aside and renamed into place."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def values_by_seed(rows: Iterable[Row], **wanted: str) -> dict[int, float]:
+    """Figures of the rows whose columns are as wanted, by seed."""
+    return {
+        int(row["seed"]): float(row["value"])
+        for row in rows
+        if all(row[column] == value for column, value in wanted.items())
+    }
+
+
+def distinct(rows: Iterable[Row], column: str) -> list[str]:
+    """What a column holds, in the order of first appearance."""
+    return list(dict.fromkeys(row[column] for row in rows))

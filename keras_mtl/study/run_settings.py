@@ -1,0 +1,62 @@
+"""Everything that decides the result of one run."""
+
+import dataclasses
+import hashlib
+import json
+import re
+from typing import Any
+
+Table = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings:
+    """The resolved settings of one run, as they stand in its folder.
+
+    Attributes:
+        data: what tables call the data: the section's name and the chosen point of its grid.
+        model: what tables call the model, likewise.
+        seed: seed of the weights, of the order of rows and of drawn data.
+        strategy: `"default"` or `"mirrored"`.
+        source: data set of ours, or `package.module:function`.
+        data_arguments: arguments of the load function.
+        tasks: arguments of each `Task`.
+        features: arguments of `TabularFeatures`.
+        model_arguments: `name` of the constructor and its arguments.
+        compile: arguments of `compile`.
+        fit: arguments of `fit`.
+        selection: which epoch is kept: `monitor`, `mode`, `patience`.
+    """
+
+    data: str
+    model: str
+    seed: int
+    strategy: str
+    source: str
+    data_arguments: Table
+    tasks: list[Table]
+    features: Table
+    model_arguments: Table
+    compile: Table
+    fit: Table
+    selection: Table
+
+    def to_dict(self) -> Table:
+        """As plain tables, which JSON keeps."""
+        return dataclasses.asdict(self)
+
+    @property
+    def folder_name(self) -> str:
+        """Name of the run's folder, unique within a study."""
+        words = f"{self.model} {self.data} seed {self.seed}"
+        return re.sub(r"[^A-Za-z0-9.]+", "-", words)
+
+    def data_key(self) -> str:
+        """Equal for runs on the same data: what is loaded, encoded, drawn from which seed."""
+        parts = [self.source, self.data_arguments, self.features, self.tasks, self.seed]
+        return json.dumps(parts, sort_keys=True)
+
+    def fingerprint(self) -> str:
+        """Short hash of all settings but the seed."""
+        settings = {key: value for key, value in self.to_dict().items() if key != "seed"}
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,136 @@
+"""One run: build, train, keep the best epoch, measure, save."""
+
+import contextlib
+import datetime
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_mtl.model import MultiTaskModel
+from keras_mtl.study.budget import count_parameters, trainable_count
+from keras_mtl.study.folders import write_json, written_aside
+from keras_mtl.study.keras_objects import make
+from keras_mtl.study.measures import by_task, exact_auc, known_rows
+from keras_mtl.study.run_settings import RunSettings
+from keras_mtl.study.selection import BestEpoch, MeanMetric
+from keras_mtl.study.sources import StudyData
+from keras_mtl.study.versions import software_versions
+from keras_mtl.zoo.registry import create
+
+MODEL, METRICS, SETTINGS, LOG, EXPORT = (
+    "model.keras",
+    "metrics.json",
+    "settings.json",
+    "log.csv",
+    "export",
+)
+
+
+def train(
+    settings: RunSettings, data: StudyData, folder: Path, *, export: bool, verbose: int
+) -> None:
+    """Trains one model and leaves its folder: settings, log, metrics, model, perhaps an export.
+
+    Args:
+        settings: what to train.
+        data: what `load_data` gave for these settings.
+        folder: where the run will stand; it appears when the run is complete.
+        export: whether to write a SavedModel as well.
+        verbose: as in `fit`.
+    """
+    keras.utils.set_random_seed(settings.seed)
+    model = compiled_model(settings, data)
+    with written_aside(folder) as partial:
+        write_json(partial / SETTINGS, settings.to_dict())
+        record = _fit(model, settings, data, partial / LOG, verbose)
+        record |= {
+            "parameters": count_parameters(settings.model_arguments, data.tasks, data.width),
+            "parameters_with_embeddings": trainable_count(model),
+            "valid": measure(model, data.tasks, *data.valid, settings.fit),
+            "test": measure(model, data.tasks, *data.test, settings.fit),
+        }
+        model.save(partial / MODEL)
+        if export:
+            model.export(partial / EXPORT / "1", verbose=False)
+        write_metrics(partial, record)
+
+
+def write_metrics(folder: Path, record: Mapping[str, Any]) -> None:
+    """Writes what a run measured, with the software and the day it ran."""
+    day = datetime.date.today().isoformat()
+    write_json(folder / METRICS, {**record, "versions": software_versions(), "date": day})
+
+
+def compiled_model(settings: RunSettings, data: StudyData) -> MultiTaskModel:
+    """The model of a run, built and compiled where its strategy wants it."""
+    arguments = dict(settings.model_arguments)
+    name = arguments.pop("name")
+    arguments.setdefault("seed", settings.seed)
+    with strategy_scope(settings.strategy):
+        model = create(name, data.inputs, data.tasks, **make(arguments, {}))
+        model.compile(**make(settings.compile, {"decay_steps": training_steps(settings, data)}))
+    return model
+
+
+def training_steps(settings: RunSettings, data: StudyData) -> int:
+    """Optimizer steps of the whole run: the length of a schedule that says none."""
+    batches = math.ceil(data.rows[0] / settings.fit.get("batch_size", 32))
+    return batches * settings.fit.get("epochs", 1)
+
+
+def strategy_scope(strategy: str) -> contextlib.AbstractContextManager[Any]:
+    """The scope in which a model is built and compiled."""
+    if strategy == "default":
+        return contextlib.nullcontext()
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy().scope()
+
+
+def measure(
+    model: MultiTaskModel, tasks: list[Any], inputs: Any, labels: Any, fit: Mapping[str, Any]
+) -> dict[str, dict[str, float]]:
+    """Losses and metrics by task.
+
+    The AUC of a binary task is recomputed from the predictions: differences between systems are
+        thousandths, and
+    a streamed AUC is right to a thousandth. Where `given` or weights decide which rows count, it
+    is left as the model's own metric has it.
+    """
+    batch_size = fit.get("batch_size", 32)
+    logs = model.evaluate(inputs, labels, batch_size=batch_size, verbose=0, return_dict=True)
+    figures = by_task(logs, [task.name for task in tasks])
+    predictions = model.predict(inputs, batch_size=batch_size, verbose=0)
+    for task in tasks:
+        plain = task.kind == "binary" and task.given is None and task.weight_column is None
+        if plain and "auc" in figures[task.name]:
+            truth = np.asarray(labels[task.name]).reshape(-1)
+            known = known_rows(task, truth)
+            scores = predictions[task.name].reshape(-1)
+            figures[task.name]["auc"] = exact_auc(truth[known], scores[known])
+    return figures
+
+
+def _fit(
+    model: MultiTaskModel, settings: RunSettings, data: StudyData, log: Path, verbose: int
+) -> dict[str, Any]:
+    """Trains and returns what `fit` told; the model keeps the weights of its best epoch."""
+    best = BestEpoch(**settings.selection)
+    arguments = make(settings.fit, {})
+    callbacks = [MeanMetric(data.tasks), best, keras.callbacks.CSVLogger(str(log))]
+    arguments["callbacks"] = [*callbacks, *arguments.get("callbacks", [])]
+    arguments.setdefault("verbose", verbose)
+    start = time.perf_counter()
+    history = model.fit(*data.train, validation_data=data.valid, **arguments)
+    return {
+        "seconds": round(time.perf_counter() - start, 2),
+        "epochs": len(history.epoch),
+        "best_epoch": best.best_epoch + 1,
+        "monitor": settings.selection["monitor"],
+        "best_value": float(best.best),
+    }

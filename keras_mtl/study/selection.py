@@ -1,0 +1,70 @@
+"""Which epoch is kept: the best by a figure of the validation data."""
+
+from typing import Any
+
+import keras
+
+from keras_mtl.checks import did_you_mean
+from keras_mtl.study.measures import by_task, lower_is_better, primary_metric
+from keras_mtl.task import Task
+
+MEAN = "val_mean"
+
+
+class MeanMetric(keras.callbacks.Callback):
+    """Adds `val_mean` to the logs: the tasks' mean main validation metric, errors negated."""
+
+    def __init__(self, tasks: list[Task]) -> None:
+        super().__init__()
+        self.tasks = tasks
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Adds the mean to `logs`, where the callbacks that follow read it."""
+        logs = {} if logs is None else logs
+        valid = {key[len("val_") :]: v for key, v in logs.items() if key.startswith("val_")}
+        figures = by_task(valid, [task.name for task in self.tasks])
+        total = 0.0
+        for task in self.tasks:
+            metric = primary_metric(task, figures[task.name])
+            value = figures[task.name][metric]
+            total += -value if lower_is_better(metric) else value
+        logs[MEAN] = total / len(self.tasks)
+
+
+class BestEpoch(keras.callbacks.EarlyStopping):
+    """Ends training with the weights of the epoch that was best by a validation figure.
+
+    Args:
+        monitor: a logged figure that begins with `val_`; `val_mean` is the mean of the tasks'
+            main metrics.
+        mode: `"min"` or `"max"`.
+        patience: epochs without progress after which training stops; None never stops early.
+
+    Raises:
+        ValueError: if the figure is not one of the validation data.
+    """
+
+    def __init__(self, monitor: str, mode: str, patience: int | None = None) -> None:
+        if not monitor.startswith("val_"):
+            raise ValueError(
+                "Key `monitor` in [selection] must be a figure of the validation data, `val_...`: "
+                f"test and training figures choose nothing. Received: monitor={monitor!r}"
+            )
+        mode = "max" if monitor == MEAN else mode
+        super().__init__(
+            monitor=monitor,
+            mode=mode,
+            patience=10**9 if patience is None else patience,
+            restore_best_weights=True,
+        )
+
+    def get_monitor_value(self, logs: dict[str, Any] | None) -> float:
+        """The figure of this epoch; an unknown one is an error and not, as in Keras, a warning."""
+        logs = logs or {}
+        if self.monitor not in logs:
+            known = sorted(key for key in logs if key.startswith("val_"))
+            raise ValueError(
+                f"Key `monitor` in [selection] must be one of {', '.join(known)}."
+                f"{did_you_mean(self.monitor, known)} Received: monitor={self.monitor!r}"
+            )
+        return float(logs[self.monitor])

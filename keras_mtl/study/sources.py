@@ -1,0 +1,122 @@
+"""The data of a run: loaded, its columns encoded, its tasks made."""
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_mtl import features
+from keras_mtl.study.run_settings import RunSettings
+from keras_mtl.study.schema import load_function
+from keras_mtl.study.signatures import arguments_of
+from keras_mtl.task import Task
+
+Labels = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """What a run needs to know of its data.
+
+    Attributes:
+        source: the data set as it was loaded, with raw columns.
+        tasks: what is predicted.
+        table: encoder of the columns; None where the data are one matrix of features.
+        train, valid, test: model inputs and labels.
+    """
+
+    source: Any
+    tasks: list[Task]
+    table: features.TabularFeatures | None
+    train: tuple[Any, Labels]
+    valid: tuple[Any, Labels]
+    test: tuple[Any, Labels]
+
+    @property
+    def inputs(self) -> Any:
+        """The `inputs` argument of a constructor."""
+        return self.width if self.table is None else self.table
+
+    @property
+    def width(self) -> int:
+        """Width of the vector that the experts read."""
+        if self.table is None:
+            return int(self.train[0].shape[-1])
+        return int(self.table.embed().shape[-1])
+
+    @property
+    def rows(self) -> tuple[int, int, int]:
+        """Rows to train on, to choose by, to report."""
+        return tuple(_rows(labels) for _, labels in (self.train, self.valid, self.test))
+
+    def served_sample(self, rows: int) -> tuple[dict[str, np.ndarray], Any]:
+        """The first test rows as a server receives them, and as the model does."""
+        packed = _head(self.test[0], rows)
+        if self.table is None:
+            return {"features": packed}, packed
+        columns = self.source.test.columns
+        names = [*self.source.categorical, *self.source.numeric]
+        return {name: np.asarray(columns[name])[:rows] for name in names}, packed
+
+
+def load_data(settings: RunSettings, data_dir: Path | None = None) -> StudyData:
+    """Loads and encodes the data of a run; the data of the last run are kept for the next.
+
+    A load function that takes a `seed` and is given none gets the run's own: every seed draws new
+    data, and models are compared on equal draws.
+    """
+    arguments = dict(settings.data_arguments)
+    accepted = arguments_of(load_function(settings.source))
+    if "seed" in accepted:
+        arguments.setdefault("seed", settings.seed)
+    if "data_dir" in accepted and data_dir is not None:
+        arguments["data_dir"] = str(data_dir)
+    return _load(
+        settings.source,
+        json.dumps(arguments, sort_keys=True),
+        json.dumps(settings.features, sort_keys=True),
+        json.dumps(settings.tasks, sort_keys=True),
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _load(source: str, arguments: str, table: str, tasks: str) -> StudyData:
+    data = load_function(source)(**json.loads(arguments))
+    encoder = _adapted(data, json.loads(table))
+    parts = (data.train, data.valid, data.test)
+    train, valid, test = ((_encoded(part, encoder), part.labels) for part in parts)
+    made = [Task(**task) for task in json.loads(tasks)]
+    return StudyData(data, made, encoder, train, valid, test)
+
+
+def _adapted(data: Any, settings: dict[str, Any]) -> features.TabularFeatures | None:
+    """The table of a data set's columns, adapted to its training rows."""
+    if not data.categorical and not data.numeric:
+        return None
+    category, number = settings.pop("category", {}), settings.pop("number", {})
+    columns = [features.Category(name, **category) for name in data.categorical]
+    columns += [features.Numeric(name, **number) for name in data.numeric]
+    table = features.TabularFeatures(columns, **settings)
+    table.adapt(data.train.columns)
+    return table
+
+
+def _encoded(part: Any, table: features.TabularFeatures | None) -> Any:
+    if table is not None:
+        return table.encode(part.columns)
+    (matrix,) = part.columns.values()
+    return matrix
+
+
+def _rows(labels: Labels) -> int:
+    return len(next(iter(labels.values())))
+
+
+def _head(packed: Any, rows: int) -> Any:
+    if isinstance(packed, Mapping):
+        return {name: tensor[:rows] for name, tensor in packed.items()}
+    return packed[:rows]

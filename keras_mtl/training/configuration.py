@@ -1,0 +1,125 @@
+"""What `compile` was asked for: by task, checked, with the tasks' own defaults under it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from keras_mtl.checks import did_you_mean
+from keras_mtl.task import Task
+from keras_mtl.training import replicas
+
+STEPS_PER_EXECUTION = 16
+
+
+def losses_by_task(tasks: Sequence[Task], loss: Any) -> dict[str, Any]:
+    """The losses that are not the default of their task's kind."""
+    by_task = _by_task("loss", tasks, loss)
+    losses = {
+        task.name: by_task.get(task.name) if by_task.get(task.name) is not None else task.loss
+        for task in tasks
+    }
+    own = {name: value for name, value in losses.items() if value is not None}
+    for task in tasks:
+        if task.trained_on == "all" and task.name in own:
+            raise ValueError(
+                f'Argument `loss` must leave out tasks that are trained on "all" rows: theirs is the '
+                f"cross-entropy of a product. Received: loss for {task.name!r}"
+            )
+    return own
+
+
+def metrics_by_task(tasks: Sequence[Task], metrics: Any, weighted: Any) -> dict[str, list[Any]]:
+    """The metrics of tasks that do not take the defaults of their kind.
+
+    Keras' two lists are one here: a metric that did not see the mask would be wrong.
+    """
+    first, second = (_by_task("metrics", tasks, given) for given in (metrics, weighted))
+    own: dict[str, list[Any]] = {}
+    for task in tasks:
+        asked = [given for given in (first.get(task.name), second.get(task.name)) if given is not None]
+        if asked:
+            own[task.name] = [m for given in asked for m in _listed(given)]
+        elif task.metrics is not None:
+            own[task.name] = list(task.metrics)
+    return own
+
+
+def weights_by_task(tasks: Sequence[Task], loss_weights: Any) -> list[float]:
+    """Factor of every task's loss."""
+    by_task = _by_task("loss_weights", tasks, loss_weights)
+    weights = (by_task.get(task.name) for task in tasks)
+    return [t.weight if w is None else float(w) for t, w in zip(tasks, weights, strict=True)]
+
+
+def class_weights_by_task(tasks: Sequence[Task], class_weight: Any) -> dict[str, Any]:
+    """Class weights that override the tasks' own; a model of one task also takes the plain dict."""
+    if class_weight is None:
+        return {}
+    if len(tasks) == 1 and tasks[0].name not in class_weight:
+        class_weight = {tasks[0].name: class_weight}
+    by_task = _by_task("class_weight", tasks, class_weight)
+    return {
+        task.name: Task(
+            task.name, task.kind, task.units, class_weight=by_task[task.name]
+        ).class_weight
+        for task in tasks
+        if by_task.get(task.name) is not None
+    }
+
+
+def steps_per_execution(asked: Any, run_eagerly: bool) -> int:
+    """`"auto"` is 16 steps a call on one replica, 1 otherwise."""
+    if asked != "auto":
+        return asked
+    return 1 if run_eagerly or replicas.num_replicas() > 1 else STEPS_PER_EXECUTION
+
+
+def check_distribution(optimizer: Any, steps: int, jit_compile: Any) -> None:
+    """Raises `ValueError` for what gives other numbers, or none, on several replicas than on one."""
+    replicas.check_strategy()
+    if replicas.num_replicas() == 1:
+        return
+    optimizer = keras.optimizers.get(optimizer)
+    refused = {
+        "steps_per_execution": (steps > 1 and steps, "leave it out: it is 1 on several replicas"),
+        "jit_compile": (jit_compile is True, "leave it out, or train on one device"),
+        "optimizer.gradient_accumulation_steps": (
+            getattr(optimizer, "gradient_accumulation_steps", None),
+            "use larger batches",
+        ),
+    } | {
+        f"optimizer.{clip}": (
+            getattr(optimizer, clip, None),
+            "lower the learning rate: each replica would clip its own part of the gradient",
+        )
+        for clip in ("clipnorm", "global_clipnorm", "clipvalue")
+    }
+    for name, (value, advice) in refused.items():
+        if value:
+            raise ValueError(
+                f"Argument `{name}` must not be set on several replicas; {advice}. "
+                f"Received: {name}={value}, replicas={replicas.num_replicas()}"
+            )
+
+
+def _by_task(argument: str, tasks: Sequence[Task], value: Any) -> Mapping[str, Any]:
+    """`value` as a mapping by task name; a value that is no mapping holds for every task."""
+    names = [task.name for task in tasks]
+    if not isinstance(value, Mapping) or "class_name" in value:
+        if isinstance(value, list | tuple) and argument == "loss":
+            raise ValueError(
+                f"Argument `loss` must be one loss or a dict by task name. Received: loss={value}"
+            )
+        return dict.fromkeys(names, value)
+    for name in value:
+        if name not in names:
+            raise ValueError(
+                f"Argument `{argument}` must be keyed by task.{did_you_mean(name, names)} "
+                f"Received: {name!r}, tasks={names}"
+            )
+    return value
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]

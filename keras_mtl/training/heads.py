@@ -1,0 +1,117 @@
+"""From a model's outputs back to the logits that its losses read."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from keras_mtl.layers.task_output import TaskOutput
+from keras_mtl.task import Task
+
+ACTIVATION_BY_KIND = {
+    "binary": "sigmoid",
+    "multilabel": "sigmoid",
+    "multiclass": "softmax",
+    "regression": "linear",
+}
+
+
+@dataclass(frozen=True)
+class Head:
+    """Where a task's logits stand.
+
+    `key` names an output of the training graph, `index` the task's slice on its last but one axis (None: the tensor
+    is this task's alone), and `logits` tells logits from a prediction whose activation could not be taken off.
+    """
+
+    key: str
+    index: int | None
+    logits: bool
+
+
+class TrainingGraph:
+    """The model's graph up to its logits, on the model's own layers and weights.
+
+    Stacked heads are evaluated once for all their tasks, and an output's final sigmoid or softmax is left out, so a
+    confidently wrong row keeps its gradient on every backend.
+    """
+
+    def __init__(self, inputs: Any, outputs: dict[str, keras.KerasTensor]) -> None:
+        self.heads: dict[str, Head] = {}
+        keys: dict[int, str] = {}
+        tensors: dict[str, keras.KerasTensor] = {}
+        for name, output in outputs.items():
+            tensor, index, is_logits = _logits_behind(output)
+            key = keys.setdefault(id(tensor), f"logits_{len(keys)}")
+            tensors[key] = tensor
+            self.heads[name] = Head(key, index, is_logits)
+        self._graph = keras.Model(inputs, tensors)
+
+    def __call__(self, inputs: Any, training: bool | None, mask: Any) -> dict[str, Any]:
+        # `call`, not `__call__`: the model's own call is under way, and layers' losses belong to it.
+        return self._graph.call(inputs, training=training, mask=mask)
+
+
+class WithoutActivation(keras.layers.Layer):
+    """Calls a built layer on its own weights, leaving out its final activation."""
+
+    def __init__(self, layer: keras.layers.Layer) -> None:
+        super().__init__(dtype=layer.dtype_policy)
+        self._borrowed = (layer,)
+        self.built = True
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The layer's output before its activation."""
+        (layer,) = self._borrowed
+        activation, layer.activation = layer.activation, keras.activations.linear
+        try:
+            return layer(*args, **kwargs)
+        finally:
+            layer.activation = activation
+
+
+def task_output_of(tensor: keras.KerasTensor) -> TaskOutput | None:
+    """The `TaskOutput` that made `tensor`, if one did."""
+    operation = tensor._keras_history.operation
+    return operation if isinstance(operation, TaskOutput) else None
+
+
+def activation_of(task: Task) -> str:
+    """Name of the activation that turns logits of a task into its prediction."""
+    return ACTIVATION_BY_KIND[task.kind]
+
+
+def _logits_behind(output: keras.KerasTensor) -> tuple[keras.KerasTensor, int | None, bool]:
+    head = output._keras_history.operation
+    if head.activation is not None or head.task.kind == "regression":
+        return _argument(output), head.index, True
+    prediction = _argument(output)
+    logits = _before_activation(prediction, activation_of(head.task))
+    return (prediction, None, False) if logits is None else (logits, None, True)
+
+
+def _before_activation(
+    prediction: keras.KerasTensor, activation: str
+) -> keras.KerasTensor | None:
+    """The tensor that `activation` was applied to, or None if `prediction` was made otherwise."""
+    operation = prediction._keras_history.operation
+    if getattr(operation, "axis", -1) not in (-1, len(prediction.shape) - 1):
+        return None
+    if type(operation).__module__.startswith("keras.") and (
+        type(operation).__name__.lower() == activation
+    ):
+        return _argument(prediction)  # keras.layers.Softmax, keras.ops.sigmoid
+    if getattr(operation, "activation", None) is not keras.activations.get(activation):
+        return None
+    if isinstance(operation, keras.layers.Activation):
+        return _argument(prediction)
+    return WithoutActivation(operation)(*_arguments(prediction))
+
+
+def _argument(tensor: keras.KerasTensor) -> keras.KerasTensor:
+    return _arguments(tensor)[0]
+
+
+def _arguments(tensor: keras.KerasTensor) -> list[keras.KerasTensor]:
+    operation, node_index, _ = tensor._keras_history
+    return operation._inbound_nodes[node_index].input_tensors

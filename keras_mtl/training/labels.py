@@ -1,0 +1,144 @@
+"""From the labels dict of a batch to values, masks and weights, stacked over the tasks of a group."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mtl.task import Task
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels of a group of tasks, one value an entry.
+
+    Shapes are (B, ..., T, U); multiclass labels, one class a row, have U = 1. `known` is 1.0 where an entry has a
+    label that the loss and the metrics may see, `invalid` where its value is outside what the task allows; such an
+    entry counts as missing in the step and is reported at the epoch's end. `values` are 0 where unknown.
+    """
+
+    values: Any
+    known: Any
+    invalid: Any
+    raw: Any
+
+
+def label_of(task: Task, y: Mapping[str, Any]) -> Any:
+    """The labels of `task` in `y`.
+
+    Raises:
+        ValueError: If `y` has no such labels.
+    """
+    if task.name not in y or y[task.name] is None:
+        raise ValueError(
+            f"Labels must hold every task of the model. Missing: {task.name!r}. Received: {sorted(y)}"
+        )
+    return y[task.name]
+
+
+def read_labels(tasks: Sequence[Task], y: Mapping[str, Any], entry_shape: tuple[Any, ...]) -> Labels:
+    """Labels of `tasks`, whose entries each have `entry_shape` (..., U) behind the batch axis."""
+    columns = [_as_entries(task, label_of(task, y), entry_shape) for task in tasks]
+    raw = ops.stack([ops.cast(column, "float32") for column in columns], axis=-2)  # (B, ..., T, U)
+    missing = _is_missing(raw, tasks, [keras.backend.is_float_dtype(c.dtype) for c in columns])
+    valid = _is_valid(raw, tasks[0])
+    known = ops.logical_and(ops.logical_not(missing), valid)
+    values = ops.where(known, raw, ops.zeros_like(raw))
+    invalid = ops.logical_not(ops.logical_or(missing, valid))
+    return Labels(values, ops.cast(known, "float32"), ops.cast(invalid, "float32"), raw)
+
+
+def row_weights(
+    tasks: Sequence[Task], y: Mapping[str, Any], sample_weight: Any, like: Any
+) -> Any | None:
+    """Sample weights times weight columns, shaped as `like` (B, ..., T, U); None where no task has any."""
+    factors = [_weight_factors(task, y, sample_weight) for task in tasks]
+    if not any(factors):
+        return None
+    entries = ops.ones_like(like[..., 0, :])  # (B, ..., U)
+    return ops.stack([_product(of_task, entries) for of_task in factors], axis=-2)  # (B, ..., T, U)
+
+
+def class_weights(task: Task, overrides: Mapping[str, Any]) -> list[float] | None:
+    """Weight of every class of `task`, classes that are not named weighing 1."""
+    weights = overrides.get(task.name, task.class_weight)
+    if weights is None:
+        return None
+    classes = max(2, task.units)
+    return [float(weights.get(label, 1.0)) for label in range(classes)]
+
+
+def _as_entries(task: Task, label: Any, entry_shape: tuple[Any, ...]) -> Any:
+    label = ops.convert_to_tensor(label)
+    rank = len(entry_shape) + 1
+    if len(label.shape) == rank - 1 and entry_shape[-1] == 1:
+        label = ops.expand_dims(label, -1)  # (B, ..., 1)
+    fits = len(label.shape) == rank and all(
+        want is None or have is None or want == have
+        for want, have in zip(entry_shape, label.shape[1:], strict=True)
+    )
+    if not fits:
+        wanted = ", ".join(["B", *("?" if size is None else str(size) for size in entry_shape)])
+        raise ValueError(
+            f"Labels of task {task.name!r} must have shape ({wanted}){_or_flat(entry_shape)}. "
+            f"Received: shape={tuple(label.shape)}"
+        )
+    return label
+
+
+def _or_flat(entry_shape: tuple[Any, ...]) -> str:
+    return ", its last axis may be left out" if entry_shape[-1] == 1 else ""
+
+
+def _is_missing(raw: Any, tasks: Sequence[Task], is_float: Sequence[bool]) -> Any:
+    nan = [is_f and task.missing == "auto" for task, is_f in zip(tasks, is_float, strict=True)]
+    markers = [_marker(task, is_f) for task, is_f in zip(tasks, is_float, strict=True)]
+    missing = ops.zeros_like(raw, dtype="bool")
+    if any(nan):
+        missing = ops.logical_and(ops.isnan(raw), ops.expand_dims(ops.array(nan), -1))
+    if any(marker is not None for marker in markers):
+        # A marker that no label can equal stands for a task without one.
+        marker = ops.array([float("nan") if m is None else m for m in markers], dtype="float32")
+        missing = ops.logical_or(missing, raw == ops.expand_dims(marker, -1))
+    return missing
+
+
+def _marker(task: Task, is_float: bool) -> float | None:
+    if task.missing == "auto":
+        return None if is_float else -1.0
+    return task.missing  # type: ignore[return-value]
+
+
+def _is_valid(raw: Any, task: Task) -> Any:
+    """Tasks of a group share kind and units, so any of them tells what a label may be."""
+    if task.kind == "regression":
+        return ops.isfinite(raw)
+    if task.kind == "multiclass":
+        in_range = ops.logical_and(raw >= 0, raw < task.units)
+        return ops.logical_and(in_range, raw == ops.floor(raw))
+    return ops.logical_and(raw >= 0, raw <= 1)
+
+
+def _weight_factors(task: Task, y: Mapping[str, Any], sample_weight: Any) -> list[Any]:
+    given = sample_weight.get(task.name) if isinstance(sample_weight, Mapping) else sample_weight
+    factors = [] if given is None else [given]
+    for name in task.weight_column or ():
+        if name not in y:
+            raise ValueError(
+                f"Labels must hold the weight column of task {task.name!r}. "
+                f"Missing: {name!r}. Received: {sorted(y)}"
+            )
+        factors.append(y[name])
+    return factors
+
+
+def _product(factors: Sequence[Any], entries: Any) -> Any:
+    """Weights of rows, pixels or entries multiplied into `entries` (B, ..., U)."""
+    for factor in factors:
+        factor = ops.cast(ops.convert_to_tensor(factor), "float32")
+        for _ in range(len(entries.shape) - len(factor.shape)):
+            factor = ops.expand_dims(factor, -1)
+        entries = entries * factor  # (B, ..., U)
+    return entries

@@ -1,0 +1,67 @@
+"""The few lines that know `tf.distribute`; on another backend they hand back what they got."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import keras
+
+_ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
+
+
+def global_sum(value: Any) -> Any:
+    """The sum of `value` over all replicas, on every replica."""
+    if not _in_replicas():
+        return value
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+
+def num_replicas() -> int:
+    """Number of replicas of the strategy in scope; 1 without one."""
+    if not _ON_TENSORFLOW:
+        return 1
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def reducible_logs(step_result: Any) -> Any:
+    """Logs as rank-1 tensors under a multi-worker strategy, which averages them over their first axis."""
+    if not _ON_TENSORFLOW or not _is_multi_worker():
+        return step_result
+    return keras.tree.map_structure(lambda log: keras.ops.reshape(log, (-1,)), step_result)
+
+
+def scope_of(model: keras.Model) -> AbstractContextManager[Any]:
+    """The scope of the strategy that `model` was made under."""
+    return model.distribute_strategy.scope() if _ON_TENSORFLOW else nullcontext()
+
+
+def check_strategy() -> None:
+    """Raises `ValueError` under a strategy that Keras 3 cannot train with."""
+    if not _ON_TENSORFLOW:
+        return
+    import tensorflow as tf
+
+    strategy = tf.distribute.get_strategy()
+    if isinstance(strategy, tf.distribute.ParameterServerStrategy):
+        raise ValueError(
+            "A model must be compiled under the default, OneDevice, Mirrored or MultiWorkerMirrored strategy. "
+            f"Received: {type(strategy).__name__}"
+        )
+
+
+def _in_replicas() -> bool:
+    if num_replicas() == 1:
+        return False
+    import tensorflow as tf
+
+    return not tf.distribute.in_cross_replica_context()
+
+
+def _is_multi_worker() -> bool:
+    import tensorflow as tf
+
+    return isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)

@@ -1,0 +1,208 @@
+"""Metrics of all tasks: stacked where tasks share the defaults of their kind, the user's own elsewhere."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mtl.losses.entries import is_columnwise
+from keras_mtl.metrics.auc import AUC
+from keras_mtl.training.groups import Entries, TaskGroup
+
+
+class TaskMetrics(keras.metrics.Metric):
+    """Updates every task's metrics from the training graph's outputs; results are keyed `TASK_METRIC`.
+
+    A metric sees labelled entries only, weighted by mask times sample weights, never by class weights.
+    """
+
+    def __init__(self, groups: Sequence[TaskGroup], own: Mapping[str, Sequence[Any]]) -> None:
+        super().__init__(name="task_metrics")
+        self._groups = list(groups)
+        self._of_group = [
+            [TaskMetric(metric, group) for metric in own[group.task.name]]
+            if group.task.name in own
+            else _default_metrics(group)
+            for group in groups
+        ]
+        # Keras finds the state of what is listed here.
+        self._listed = [metric.metric for metrics in self._of_group for metric in metrics]
+
+    def update_state(self, y: Mapping[str, Any], outputs: Mapping[str, Any], weights: Any) -> None:
+        """Adds one batch."""
+        for group, metrics in zip(self._groups, self._of_group, strict=True):
+            if metrics:
+                entries = group.entries(outputs, y, weights)
+                for metric in metrics:
+                    metric.update(group, entries)
+
+    def result(self) -> dict[str, Any]:
+        """The value of every metric of every task."""
+        return {
+            f"{task}_{metric.metric.name}": value
+            for metrics in self._of_group
+            for metric in metrics
+            for task, value in metric.results().items()
+        }
+
+    def reset_state(self) -> None:
+        """Forgets all batches."""
+        for metric in self._listed:
+            metric.reset_state()
+
+
+class StackedAUC:
+    """AUC of every task of a binary group, from logits."""
+
+    def __init__(self, group: TaskGroup) -> None:
+        self._names = group.names
+        self.metric = AUC(num_labels=len(group.tasks), average=None, from_logits=True, name="auc")
+
+    def update(self, group: TaskGroup, entries: Entries) -> None:
+        """Adds one batch."""
+        logits = group.logits(entries.outputs)
+        columns = (entries.labels.values, logits, entries.weights)
+        self.metric.update_state(*(_by_task(column) for column in columns))
+
+    def results(self) -> dict[str, Any]:
+        """AUC by task."""
+        return _split(self.metric.result(), self._names)
+
+
+class StackedMean:
+    """Weighted mean of a per-entry figure, for every task of a group."""
+
+    def __init__(self, group: TaskGroup, name: str, figure: Callable[[Any, Any], Any]) -> None:
+        self._names = group.names
+        self._figure = figure
+        self.metric = EntryMean(len(group.tasks), name)
+
+    def update(self, group: TaskGroup, entries: Entries) -> None:
+        """Adds one batch."""
+        figures = self._figure(entries.labels.values, entries.outputs)  # (B, ..., T, U)
+        self.metric.update_state(_by_task(figures), _by_task(entries.weights))
+
+    def results(self) -> dict[str, Any]:
+        """Means by task."""
+        return _split(self.metric.result(), self._names)
+
+
+class TaskMetric:
+    """A Keras metric of one task, fed with the task's labelled entries.
+
+    Columns of multilabel and regression tasks are entries of their own, unless the metric looks at whole vectors.
+    """
+
+    def __init__(self, metric: Any, group: TaskGroup, index: int = 0) -> None:
+        task = group.tasks[index]
+        self._name, self._index = task.name, index
+        self.metric = _fresh_metric(metric, task.kind)
+        vectors = task.units > 1 and task.kind in ("multilabel", "regression")
+        per_label = bool(getattr(self.metric, "num_labels", None))
+        self._vectors = vectors and (per_label or not is_columnwise(_plain(self.metric)))
+        self._row_weights = self._vectors and not per_label
+        self._one_hot = task.kind == "multiclass" and _wants_one_hot(self.metric)
+
+    def update(self, group: TaskGroup, entries: Entries) -> None:
+        """Adds one batch."""
+        columns = (entries.labels.values, group.predictions(entries.outputs), entries.weights)
+        labels, outputs, weights = (_rows(x[..., self._index, :]) for x in columns)  # (N, U)
+        if group.kind == "multiclass":
+            labels = ops.cast(labels[:, 0], "int32")
+            labels = ops.one_hot(labels, outputs.shape[-1]) if self._one_hot else labels
+            weights = weights[:, 0]
+        elif not self._vectors:
+            labels, outputs = (ops.reshape(x, (-1, 1)) for x in (labels, outputs))
+            weights = ops.reshape(weights, (-1,))
+        elif self._row_weights:
+            weights = ops.max(weights, axis=-1)
+        self.metric.update_state(labels, outputs, sample_weight=weights)
+
+    def results(self) -> dict[str, Any]:
+        """The metric's value, under the task's name."""
+        return {self._name: self.metric.result()}
+
+
+class EntryMean(keras.metrics.Metric):
+    """Weighted means of T columns of figures (N, T)."""
+
+    def __init__(self, num_columns: int, name: str) -> None:
+        super().__init__(name=name)
+        self._total = self.add_variable((num_columns,), "zeros", name="total")
+        self._weight = self.add_variable((num_columns,), "zeros", name="weight")
+
+    def update_state(self, figures: Any, weights: Any) -> None:
+        """Adds figures (N, T) with their weights (N, T)."""
+        self._total.assign_add(ops.sum(figures * weights, axis=0))
+        self._weight.assign_add(ops.sum(weights, axis=0))
+
+    def result(self) -> Any:
+        """(T,); 0 where no weight was seen."""
+        return ops.divide_no_nan(self._total.value, self._weight.value)
+
+
+def _default_metrics(group: TaskGroup) -> list[Any]:
+    if group.kind == "binary":
+        return [StackedAUC(group)]
+    if group.kind == "multilabel":
+        auc = AUC(num_labels=group.task.units, name="auc")
+        return [TaskMetric(auc, group, index) for index in range(len(group.tasks))]
+    if group.kind == "multiclass":
+        return [StackedMean(group, "accuracy", _hits)]
+    return [StackedMean(group, "mse", _squared), StackedMean(group, "mae", _absolute)]
+
+
+def _split(values: Any, names: Sequence[str]) -> dict[str, Any]:
+    return {name: values[index] for index, name in enumerate(names)}
+
+
+def _hits(classes: Any, outputs: Any) -> Any:
+    best = ops.expand_dims(ops.argmax(outputs, axis=-1), -1)  # (B, ..., T, 1)
+    return ops.cast(ops.cast(classes, "int32") == ops.cast(best, "int32"), "float32")
+
+
+def _squared(labels: Any, outputs: Any) -> Any:
+    return ops.square(labels - outputs)
+
+
+def _absolute(labels: Any, outputs: Any) -> Any:
+    return ops.abs(labels - outputs)
+
+
+def _fresh_metric(metric: Any, kind: str) -> keras.metrics.Metric:
+    """A metric object of this task alone, from a name, a config, an object or a function."""
+    if metric == "auc":
+        return AUC()
+    if metric in ("accuracy", "acc"):
+        per_kind = keras.metrics.SparseCategoricalAccuracy
+        made = per_kind if kind == "multiclass" else keras.metrics.BinaryAccuracy
+        return made(name="accuracy")
+    if isinstance(metric, keras.metrics.Metric):
+        metric = keras.saving.serialize_keras_object(metric)
+    found = keras.metrics.get(metric)
+    if isinstance(found, keras.metrics.Metric):
+        return found
+    name = metric if isinstance(metric, str) else found.__name__
+    return keras.metrics.MeanMetricWrapper(found, name=name)
+
+
+def _plain(metric: keras.metrics.Metric) -> Any:
+    """The function that a wrapper averages, or the metric itself."""
+    return getattr(metric, "_fn", metric)
+
+
+def _wants_one_hot(metric: keras.metrics.Metric) -> bool:
+    kind = type(metric).__name__
+    return ("Categorical" in kind and "Sparse" not in kind) or kind in ("F1Score", "FBetaScore")
+
+
+def _rows(entries: Any) -> Any:
+    return ops.reshape(entries, (-1, entries.shape[-1]))  # (N, U)
+
+
+def _by_task(entries: Any) -> Any:
+    """(B, ..., T, U) as (N, T)."""
+    if entries.shape[-1] == 1:
+        return ops.reshape(entries, (-1, entries.shape[-2]))
+    return ops.reshape(ops.swapaxes(entries, -1, -2), (-1, entries.shape[-2]))

@@ -1,0 +1,69 @@
+"""LossTracker: the logged losses, exact over the epoch."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mtl.training.objective import TaskSums
+
+
+class LossTracker(keras.metrics.Metric):
+    """Each task's loss over all labelled entries since the last reset, and their weighted sum with the regularisers.
+
+    `loss = sum_t w_t (sum of entry losses / number of entries) + mean over steps of the regularisers`
+
+    Sums, not means, are added up over batches and replicas, so neither batch size nor the number of replicas
+    changes a figure.
+    """
+
+    def __init__(self, names: Sequence[str], weights: Sequence[float]) -> None:
+        super().__init__(name="loss")
+        self._names = list(names)
+        self._weights = list(weights)
+        shape = (len(self._names),)
+        self._losses = self.add_variable(shape, "zeros", name="losses")
+        self._counts = self.add_variable(shape, "zeros", name="counts")
+        self._invalid = self.add_variable(shape, "zeros", name="invalid")
+        self._invalid_values = self.add_variable(shape, "zeros", name="invalid_values")
+        self._additional = self.add_variable((), "zeros", name="additional")
+        self._steps = self.add_variable((), "zeros", name="steps")
+
+    def accumulate(self, sums: TaskSums, additional: Any) -> None:
+        """Adds one replica's batch."""
+        self._losses.assign_add(sums.losses)
+        self._counts.assign_add(sums.counts)
+        self._invalid.assign_add(sums.invalid)
+        self._invalid_values.assign_add(sums.invalid_values)
+        self._additional.assign_add(additional)
+        self._steps.assign_add(1.0)
+
+    def update_state(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the trainer's own mean over batches weights them by their rows, labelled or not."""
+
+    def result(self) -> dict[str, Any]:
+        """`loss`, and `NAME_loss` of every task."""
+        losses = mean_losses(self._losses, self._counts)  # (T,)
+        additional = self._additional / ops.maximum(self._steps, 1.0)
+        total = ops.sum(losses * ops.array(self._weights, dtype="float32")) + additional
+        return {"loss": total} | {f"{name}_loss": losses[t] for t, name in enumerate(self._names)}
+
+    def check_labels(self) -> None:
+        """Raises `ValueError` if labels since the last reset were outside what their tasks allow."""
+        counts = ops.convert_to_numpy(self._invalid)
+        sums = ops.convert_to_numpy(self._invalid_values)
+        if counts.any():
+            self.reset_state()
+        for name, count, value in zip(self._names, counts, sums, strict=True):
+            if count > 0:
+                raise ValueError(
+                    f"Labels of task {name!r} must lie in what the task allows or be marked missing. "
+                    f"Received: {int(count)} labels outside, of mean value {value / count:g}; "
+                    "they were left out of the loss"
+                )
+
+
+def mean_losses(sums: Any, counts: Any) -> Any:
+    """Loss sums by their number of entries; no entry, no loss."""
+    return ops.where(counts > 0, sums / ops.maximum(counts, 1.0), 0.0)
