@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_mtl.api_export import keras_mtl_export
 from keras_mtl.layers.task_output import TaskOutput
+from keras_mtl.serving import export_saved_model
 from keras_mtl.task import Task, as_tasks
 from keras_mtl.training import configuration, replicas
 from keras_mtl.training.data import as_label_dict, prepare_arrays
@@ -277,6 +278,33 @@ class MultiTaskModel(keras.Model):
             return_dict=return_dict,
             **kwargs,
         )
+
+    def export(
+        self,
+        filepath: Any,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Exports for serving, with the arguments of `keras.Model.export`.
+
+        A SavedModel has the signatures `serving_default` (raw columns by name where the model has a table, its own
+        inputs otherwise), one by each task's name that computes that task alone, and `packed` (its own inputs). It is
+        written aside and renamed into place.
+
+        Raises:
+            ValueError: If `filepath` exists.
+        """
+        if format != "tf_saved_model" or kwargs:
+            super().export(filepath, format=format, verbose=verbose, **kwargs)
+            return
+        signatures = export_saved_model(self, filepath)
+        if verbose or verbose is None:
+            print(f"Exported to {filepath}: {', '.join(signatures)}")
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Predictions by task name, with the arguments of `keras.Model.predict`."""
+        return super().predict(self._unwrap(x), *args, **kwargs)
 
     def check_labels(self) -> None:
         """Raises `ValueError` if labels seen since the last reset were outside what their tasks allow."""

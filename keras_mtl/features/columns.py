@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Iterable
+from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias
 
@@ -17,7 +18,7 @@ Kind: TypeAlias = Literal["string", "integer"]
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """What every column has: a name under which raw data, errors and the served signature know it."""
+    """What every column has: the name that raw data, errors and the served signature use."""
 
     name: str
 
@@ -82,15 +83,17 @@ class VocabularyColumn(Column):
 class Category(VocabularyColumn):
     """A column of strings, bytes or integers, embedded as one vector per value.
 
-    id(value) = 0 where the value is missing, 1 where it is not in the vocabulary V, 2 + its position in V
-    otherwise; with hashing 0 where missing, 1 + hash(value) mod `hash_buckets` otherwise. Missing are None,
-    NaN, pandas' NA, the empty string, the smallest 64-bit integer, and whatever `missing` lists. Bytes are
-    UTF-8 strings. Floats are taken where they are whole numbers, as pandas makes of integers with gaps.
+    id(value) = 0 where the value is missing, 1 where it is not in the vocabulary V, 2 + its
+    position in V otherwise; with hashing 0 where missing, 1 + hash(value) mod `hash_buckets`
+    otherwise. Missing are None, NaN, pandas' NA, the empty string, the smallest 64-bit integer, and
+    whatever `missing` lists. Bytes are UTF-8 strings. Floats are taken where they are whole
+    numbers, as pandas makes of integers with gaps.
 
     Args:
         name: The raw column.
-        vocabulary: A list of all values; or a name, under which several columns share one vocabulary and
-            one set of embeddings; or None: learned from the data, most frequent value first, under `name`.
+        vocabulary: A list of all values; or a name, under which several columns share one
+            vocabulary and one set of embeddings; or None: learned from the data, most frequent
+            value first, under `name`.
         hash_buckets: Number of buckets to hash values into, instead of a vocabulary.
         min_count: Values seen less often than this share the out-of-vocabulary id.
         dim: Width of the embedding; None takes the table's `embedding_dim`.
@@ -111,14 +114,15 @@ class Category(VocabularyColumn):
 class Sequence(VocabularyColumn):
     """A column whose rows are lists of categories, such as a user's last purchases.
 
-    Missing entries are dropped, the last `max_length` of the others are kept in order, and 0 pads on the
-    right. `pooling="mean"` gives m = sum_s [id_s > 0] e_s / max(1, sum_s [id_s > 0]), so an empty list is
-    the zero vector.
+    Missing entries are dropped, the last `max_length` of the others are kept in order, and 0 pads
+    on the right. `pooling="mean"` gives m = sum_s [id_s > 0] e_s / max(1, sum_s [id_s > 0]), so an
+    empty list is the zero vector.
 
     Args:
-        name: The raw column: rows of lists, or an array (B, S) padded with missing values (`""`, or what
-            `missing` lists: `missing=0` for integers padded with zeros).
-        vocabulary: As in `Category`; the name of a `Category` shares that column's ids and embeddings.
+        name: The raw column: rows of lists, or an array (B, S) padded with missing values (`""`, or
+            what `missing` lists: `missing=0` for integers padded with zeros).
+        vocabulary: As in `Category`; the name of a `Category` shares that column's ids and
+            embeddings.
         hash_buckets: As in `Category`.
         min_count: As in `Category`.
         dim: As in `Category`.
@@ -149,16 +153,18 @@ class Sequence(VocabularyColumn):
 class Numeric(Column):
     """A column of numbers: standardised, or cut into quantile bins that are embedded.
 
-    z = (f(x) - mean f) / std f, where f(x) = x, or sign(x) log(1 + |x|) with `transform="log"`. A missing
-    value (NaN, None, or infinite) becomes z = 0; if the adapted data had missing values, a second feature
-    is 1 where the value is missing. With `bins`, id(x) = 0 where missing, 1 + the number of edges <= x
-    otherwise: every bin holds about the same number of rows, a value more frequent than that gets a bin of
+    z = (f(x) - mean f) / std f, where f(x) = x, or sign(x) log(1 + |x|) with `transform="log"`. A
+    missing value (NaN, None, or infinite) becomes z = 0; if the adapted data had missing values, a
+    second feature is 1 where the value is missing. With `bins`, id(x) = 0 where missing, 1 + the
+    number of edges <= x
+    otherwise: every bin holds about the same number of rows, a value more frequent than that gets a
+        bin of
     its own, and none is empty.
 
     Args:
         name: The raw column.
-        bins: Number of quantile bins (at most as many as there are distinct values), or their inner edges
-            as an increasing list; None standardises.
+        bins: Number of quantile bins (at most as many as there are distinct values), or their inner
+            edges as an increasing list; None standardises.
         transform: None or "log"; quantiles do not change under it, so not with `bins`.
         dim: Width of a bin's embedding; None takes the table's `embedding_dim`.
 
@@ -184,7 +190,7 @@ class Numeric(Column):
         check_choice("transform", self.transform, (None, "log"))
         if self.bins is not None and self.transform is not None:
             raise ValueError(
-                "Argument `transform` must be None where `bins` is given: it would not move a quantile. "
+                "Argument `transform` must be None where `bins` is given: it moves no quantile. "
                 f"Received: transform={self.transform!r}, bins={self.bins!r}"
             )
         if self.dim is not None:
@@ -199,7 +205,8 @@ def check_values(name: str, values: Any) -> tuple[Value, ...]:
     """Returns distinct strings or distinct integers as a tuple; bytes are decoded."""
     if not isinstance(values, Iterable) or isinstance(values, str | bytes):
         raise ValueError(
-            f"Argument `{name}` must be a list of strings or of integers. Received: {name}={values!r}"
+            f"Argument `{name}` must be a list of strings or of integers. "
+            f"Received: {name}={values!r}"
         )
     plain = [value.item() if isinstance(value, np.generic) else value for value in values]
     checked = [decode(value) if isinstance(value, bytes) else value for value in plain]
@@ -217,7 +224,7 @@ def check_edges(edges: Iterable[Any]) -> tuple[float, ...]:
     """Returns the inner edges of bins as floats that increase."""
     listed = list(edges)
     valid = bool(listed) and all(isinstance(e, Real) and math.isfinite(e) for e in listed)
-    if not valid or any(low >= high for low, high in zip(listed, listed[1:], strict=False)):
+    if not valid or any(low >= high for low, high in pairwise(listed)):
         raise ValueError(
             "Argument `bins` must be an integer of at least 2 or a list of increasing numbers. "
             f"Received: bins={listed!r}"

@@ -28,7 +28,7 @@ class Width:
 
 
 def lay_out(encoding: Encoding, dims: list[int]) -> list[Width]:
-    """Where the embedded columns and then the sequences, whose widths are `dims`, find their rows."""
+    """Where embedded columns and then sequences, as wide as `dims` says, find their rows."""
     widths: dict[int, Width] = {}
     for position, column in enumerate((*encoding.embedded, *encoding.sequences)):
         width = widths.setdefault(dims[position], Width(dims[position]))
@@ -52,9 +52,11 @@ class TabularEmbedding(keras.layers.Layer):
     Args:
         table: An adapted `TabularFeatures`.
         concatenate: Whether to return (B, D), or a dict by column.
+        seed: Seed of the initial embeddings; None takes the table's.
 
     Input shape: a dict, "categorical" (B, F), "numeric" (B, N), (B, S) by name of a sequence.
-    Output shape: (B, D); or by column (B, dim), (B, S, dim) of an unpooled sequence, (B, 1 or 2) of a number.
+    Output shape: (B, D); or by column (B, dim), (B, S, dim) of an unpooled sequence, (B, 1 or 2) of
+    a number.
 
     Raises:
         ValueError: Where an unpooled sequence should be concatenated, or the table is not adapted.
@@ -67,10 +69,17 @@ class TabularEmbedding(keras.layers.Layer):
     8
     """
 
-    def __init__(self, table: "TabularFeatures", concatenate: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        table: "TabularFeatures",
+        concatenate: bool = True,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.table = table
         self.concatenate = concatenate
+        self.seed = seed
         whole = [s.name for s in table.encoding.sequences if s.pooling is None]
         if concatenate and whole:
             raise ValueError(
@@ -99,12 +108,14 @@ class TabularEmbedding(keras.layers.Layer):
         """Every source's rows, drawn by its name; missing and unknown values start at zero."""
         initializer = self.table.embeddings_initializer
         config = initializer.get_config()
-        seed = root_seed(self.table.seed, initializer)
+        seed = root_seed(self.table.seed if self.seed is None else self.seed, initializer)
         blocks = []
         for name in width.starts:
             source = self.table.encoding.sources[name]
             own = {"seed": derive_seed(seed, name)} if "seed" in config else {}
-            drawn = type(initializer).from_config(config | own)((source.size, width.dim), dtype=dtype)
+            drawn = type(initializer).from_config(config | own)(
+                (source.size, width.dim), dtype=dtype
+            )
             known = np.arange(source.size)[:, None] >= source.reserved  # (rows, 1)
             blocks.append(ops.where(known, drawn, ops.zeros_like(drawn)))
         return ops.concatenate(blocks, axis=0)  # (rows, D)
@@ -155,7 +166,7 @@ class TabularEmbedding(keras.layers.Layer):
                 vectors[encoding.embedded[position].name] = values[:, place]  # (B, D)
         start = 0
         for column in encoding.standardized:
-            end = start + encoding.standardization(column).width
+            end = start + encoding.standardizations[column.name].width
             vectors[column.name] = numbers[:, start:end]  # (B, 1 or 2)
             start = end
         return vectors
@@ -175,6 +186,7 @@ class TabularEmbedding(keras.layers.Layer):
             **super().get_config(),
             "table": keras.saving.serialize_keras_object(self.table),
             "concatenate": self.concatenate,
+            "seed": self.seed,
         }
 
     @classmethod

@@ -5,9 +5,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from keras_mtl.features.columns import Category, Column, Kind, Numeric, Sequence, VocabularyColumn
+from keras_mtl.features.columns import Category, Column, Sequence, VocabularyColumn
 from keras_mtl.features.numerics import Bins, Standardization
-from keras_mtl.features.reading import read_categories, read_numbers, read_sequences, select
+from keras_mtl.features.reading import (
+    check_kind,
+    read_categories,
+    read_numbers,
+    read_sequences,
+    select,
+)
 from keras_mtl.features.vocabulary import HashBuckets, Vocabulary, VocabularySpec
 
 Source: TypeAlias = Vocabulary | HashBuckets | Bins
@@ -16,9 +22,10 @@ Source: TypeAlias = Vocabulary | HashBuckets | Bins
 class Encoding:
     """Vocabularies by name, and moments or bins by numeric column, of an adapted table.
 
-    Packed are `categorical`, int32 (B, F): an id for every category and binned number, in the order of the
-    table's columns; `numeric`, float32 (B, N): the standardised numbers, each followed by its indicator of
-    missing values if it has one; and, named after itself, int32 (B, S) for every sequence.
+    Packed are `categorical`, int32 (B, F): an id for every category and binned number, in the order
+    of the table's columns; `numeric`, float32 (B, N): the standardised numbers, each followed by
+    its indicator of missing values if it has one; and, named after itself, int32 (B, S) for every
+    sequence.
     """
 
     def __init__(
@@ -29,25 +36,18 @@ class Encoding:
     ) -> None:
         self.columns = columns
         self.vocabularies = vocabularies
-        self.numbers = numbers
-        bins = {name: known for name, known in numbers.items() if isinstance(known, Bins)}
-        self.sources: dict[str, Source] = vocabularies | bins
+        self.bins = {n: known for n, known in numbers.items() if isinstance(known, Bins)}
+        self.standardizations = {
+            n: known for n, known in numbers.items() if isinstance(known, Standardization)
+        }
+        self.sources: dict[str, Source] = {**vocabularies, **self.bins}
         self.sequences = tuple(c for c in columns if isinstance(c, Sequence))
-        self.standardized = tuple(c for c in columns if isinstance(c, Numeric) and c.bins is None)
-        plain = (*self.sequences, *self.standardized)
-        self.embedded = tuple(column for column in columns if column not in plain)
+        self.standardized = tuple(c for c in columns if c.name in self.standardizations)
+        self.embedded = tuple(c for c in columns if isinstance(c, Category) or c.name in self.bins)
 
     def source_name(self, column: Column) -> str:
-        """Columns with one source name share ids and embeddings."""
+        """The key in `sources`; columns with one key share ids and embeddings."""
         return column.vocabulary_name if isinstance(column, VocabularyColumn) else column.name
-
-    def source(self, column: Column) -> Source:
-        """Where the ids of a category, sequence or binned number come from."""
-        return self.sources[self.source_name(column)]
-
-    def standardization(self, column: Numeric) -> Standardization:
-        """The moments of a standardised column."""
-        return self.numbers[column.name]  # type: ignore[return-value]
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the packed tensors, without the batch axis."""
@@ -55,7 +55,7 @@ class Encoding:
         if self.embedded:
             shapes["categorical"] = (len(self.embedded),)
         if self.standardized:
-            shapes["numeric"] = (sum(self.standardization(c).width for c in self.standardized),)
+            shapes["numeric"] = (sum(known.width for known in self.standardizations.values()),)
         return shapes | {column.name: (column.max_length,) for column in self.sequences}
 
     def encode(self, data: Any) -> dict[str, np.ndarray]:
@@ -69,7 +69,9 @@ class Encoding:
                 packed["categorical"][:, position] = self._ids(column, raw[column.name])
         if self.standardized:
             features = [
-                self.standardization(column).features(read_numbers(column.name, raw[column.name]))
+                self.standardizations[column.name].features(
+                    read_numbers(column.name, raw[column.name])
+                )
                 for column in self.standardized
             ]
             packed["numeric"] = np.concatenate(features, axis=1)
@@ -78,16 +80,18 @@ class Encoding:
         return packed
 
     def _ids(self, column: Column, raw: Any) -> np.ndarray:
-        if isinstance(column, Numeric):
-            return self.source(column).ids(read_numbers(column.name, raw))
+        if column.name in self.bins:
+            return self.bins[column.name].ids(read_numbers(column.name, raw))
+        vocabulary = self.vocabularies[self.source_name(column)]
         kind, values = read_categories(column.name, raw)
-        self._check_kind(column, kind)
-        return self.source(column).ids(values)
+        check_kind(column.name, vocabulary.kind, kind)
+        return vocabulary.ids(values)
 
     def _padded_ids(self, column: Sequence, raw: Any) -> np.ndarray:
+        vocabulary = self.vocabularies[column.vocabulary_name]
         kind, values, lengths = read_sequences(column.name, raw)
-        self._check_kind(column, kind)
-        ids = self.source(column).ids(values)
+        check_kind(column.name, vocabulary.kind, kind)
+        ids = vocabulary.ids(values)
         row = np.repeat(np.arange(len(lengths)), lengths)[ids > 0]
         kept = np.bincount(row, minlength=len(lengths))
         ends = np.cumsum(kept)
@@ -97,11 +101,6 @@ class Encoding:
         padded[row[place >= 0], place[place >= 0]] = ids[ids > 0][place >= 0]
         return padded
 
-    def _check_kind(self, column: Column, kind: Kind | None) -> None:
-        expected = self.vocabularies[self.source_name(column)].kind
-        if kind not in (None, expected):
-            raise TypeError(f"Column `{column.name}` must hold {expected}s. Received: {kind}s")
-
     def get_config(self) -> dict[str, Any]:
         """What was learned, as lists: a column may bear any name, so names are no keys."""
         return {
@@ -109,7 +108,10 @@ class Encoding:
                 [name, known.kind, list(known.values) if isinstance(known, Vocabulary) else None]
                 for name, known in self.vocabularies.items()
             ],
-            "numbers": [[name, dataclasses.asdict(known)] for name, known in self.numbers.items()],
+            "bins": [[name, list(known.edges)] for name, known in self.bins.items()],
+            "standardizations": [
+                [name, dataclasses.asdict(known)] for name, known in self.standardizations.items()
+            ],
         }
 
     @classmethod
@@ -121,8 +123,8 @@ class Encoding:
             name: specs[name].vocabulary(kind, values)
             for name, kind, values in config["vocabularies"]
         }
-        numbers = {
-            name: Bins(tuple(known["edges"])) if "edges" in known else Standardization(**known)
-            for name, known in config["numbers"]
+        bins = {name: Bins(tuple(edges)) for name, edges in config["bins"]}
+        standardizations = {
+            name: Standardization(**known) for name, known in config["standardizations"]
         }
-        return cls(columns, vocabularies, numbers)
+        return cls(columns, vocabularies, {**bins, **standardizations})

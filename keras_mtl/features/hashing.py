@@ -1,8 +1,8 @@
 """A hash of strings and integers that NumPy and TensorFlow compute alike, on whole columns.
 
-h(b) = mix(sum_j b_j M^(j+1) mod 2^64) over the bytes b_0, b_1, ... of the UTF-8 text, and h(i) = mix(i) of
-an integer, where mix is MurmurHash3's 64-bit finaliser. `keras.layers.Hashing` uses FarmHash, which NumPy
-lacks and which would cost a Python call per value.
+h(b) = mix(sum_j b_j M^(j+1) mod 2^64) over the bytes b_0, b_1, ... of the UTF-8 text, and h(i) =
+mix(i) of an integer, where mix is MurmurHash3's 64-bit finaliser. `keras.layers.Hashing` uses
+FarmHash, which NumPy lacks and which would cost a Python call per value.
 """
 
 import numpy as np

@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclasses.dataclass
 class Moments:
-    """Count, mean and squared deviations of a stream; partial ones merge (Chan, Golub, LeVeque 1979)."""
+    """Count, mean, squared deviations of a stream; parts merge (Chan, Golub, LeVeque 1979)."""
 
     log: bool = False
     count: int = 0
@@ -36,7 +36,7 @@ class Moments:
         self.missing += other.missing
 
     def scale(self) -> float:
-        """The standard deviation; 1 where it is below the resolution of float32, as of a constant."""
+        """The standard deviation; 1 where float32 does not resolve it, as of a constant."""
         deviation = float(np.sqrt(self.squares / self.count)) if self.count else 0.0
         return deviation if deviation > 1e-7 * abs(self.mean) else 1.0
 

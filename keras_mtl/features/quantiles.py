@@ -9,10 +9,10 @@ CAPACITY = 2**17
 class QuantileSummary:
     """Distinct values and how often each came; streams of any length, merged in any order.
 
-    Exact while a column has at most 2 * `capacity` distinct values. Beyond, it is reduced to `capacity`
-    values at equal steps of rank. Each reduction moves a rank by at most rows / (2 * capacity) and needs
-    `capacity` new values first, so after n rows a rank is off by at most n / (4 * capacity^2) of them:
-    0.15 % after 100 million rows.
+    Exact while a column has at most 2 * `capacity` distinct values. Beyond, it is reduced to
+    `capacity` values at equal steps of rank. Each reduction moves a rank by at most rows / (2 *
+    capacity) and needs `capacity` new values first, so after n rows a rank is off by at most n / (4
+    * capacity^2) of them: 0.15 % after 100 million rows.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -54,10 +54,10 @@ class QuantileSummary:
 
 
 def _last_of_bin(counts: np.ndarray, bins: int) -> np.ndarray:
-    """Positions of the sorted values after which a new bin starts; every bin gets at least one value.
+    """Positions of the sorted values after which a new bin starts; no bin is empty.
 
-    A value more frequent than a bin's share fills exactly one bin, so the rare values beside it (of a
-    column that is mostly zero, say) are resolved by all the other bins.
+    A value more frequent than a bin's share fills exactly one bin, so the rare values beside it (of
+    a column that is mostly zero, say) are resolved by all the other bins.
     """
     if len(counts) <= bins:
         return np.arange(len(counts) - 1)
@@ -71,7 +71,7 @@ def _last_of_bin(counts: np.ndarray, bins: int) -> np.ndarray:
 
 
 def _share(counts: np.ndarray, bins: int) -> float:
-    """The s for which sum(min(counts, s)) = bins * s: rows in a bin, once heavy values have their own."""
+    """The s with sum(min(counts, s)) = bins * s: rows in a bin, heavy values having their own."""
     largest = np.sort(counts)[::-1][:bins]
     lighter = counts.sum() - np.concatenate([[0.0], np.cumsum(largest[:-1])])
     shares = lighter / (bins - np.arange(bins))

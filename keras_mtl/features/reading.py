@@ -1,6 +1,6 @@
 """Raw data as users hold it -> lists and arrays of few, checked types."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -24,7 +24,7 @@ def chunks(data: Any) -> Iterator[Any]:
 
 
 def column_names(data: Any) -> list[str] | None:
-    """The columns of a dict, a DataFrame, an Arrow table or record batch; None for anything else."""
+    """The columns of a dict, a DataFrame, an Arrow table or batch; None for anything else."""
     if isinstance(data, Mapping):
         return list(data)
     # an Arrow table's `columns` are arrays
@@ -37,18 +37,29 @@ def select(data: Any, names: list[str]) -> dict[str, Any]:
     present = column_names(data)
     if present is None:
         raise TypeError(_not_a_table(data))
-    known = set(present)
-    for name in names:
-        if name not in known:
-            raise ValueError(
-                f"Column `{name}` is missing from the data.{did_you_mean(name, known - set(names))} "
-                f"Expected: {names}. Received: {present}"
-            )
+    check_present(names, present)
     columns = {name: data[name] for name in names}
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"Columns must have one length. Received: {lengths}")
     return columns
+
+
+def check_present(names: list[str], present: Collection[str]) -> None:
+    """Raises `ValueError` where one of `names` is not `present`."""
+    others = sorted(set(present) - set(names))
+    for name in names:
+        if name not in present:
+            raise ValueError(
+                f"Column `{name}` is missing from the data.{did_you_mean(name, others)} "
+                f"Expected: {names}. Received: {list(present)}"
+            )
+
+
+def check_kind(name: str, expected: Kind | None, kind: Kind | None) -> None:
+    """Raises `TypeError` where a column holds another kind of values than expected; None is any."""
+    if None not in (expected, kind) and kind != expected:
+        raise TypeError(f"Column `{name}` must hold {expected}s. Received: {kind}s")
 
 
 def read_numbers(name: str, column: Any) -> np.ndarray:
@@ -74,7 +85,7 @@ def read_categories(name: str, column: Any) -> tuple[Kind | None, Values]:
 
 
 def read_sequences(name: str, column: Any) -> tuple[Kind | None, Values, np.ndarray]:
-    """Rows of lists, or an array (B, S), as one flat list, its kind, and the length of every row."""
+    """Rows of lists, or an array (B, S), as one flat list: its kind, values, rows' lengths."""
     array = column if isinstance(column, list) else np.asarray(column)
     if isinstance(array, np.ndarray) and array.ndim == 2:
         kind, values = _read_values(name, array.reshape(-1))
@@ -140,6 +151,4 @@ def _plain(name: str, value: Any) -> Any:
         return None
     if isinstance(value, np.integer | np.bool_ | float | np.floating) and value == int(value):
         return int(value)
-    raise TypeError(
-        f"Column `{name}` must hold strings, bytes or integers. Received: {value!r}"
-    )
+    raise TypeError(f"Column `{name}` must hold strings, bytes or integers. Received: {value!r}")

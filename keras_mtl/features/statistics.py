@@ -3,10 +3,24 @@
 from collections import Counter
 from typing import Any
 
-from keras_mtl.features.columns import Category, Column, Kind, Numeric, Value, VocabularyColumn, decode
+from keras_mtl.features.columns import (
+    Category,
+    Column,
+    Kind,
+    Numeric,
+    Value,
+    VocabularyColumn,
+    decode,
+)
 from keras_mtl.features.numerics import Bins, Moments, Standardization
 from keras_mtl.features.quantiles import QuantileSummary
-from keras_mtl.features.reading import read_categories, read_numbers, read_sequences, select
+from keras_mtl.features.reading import (
+    check_kind,
+    read_categories,
+    read_numbers,
+    read_sequences,
+    select,
+)
 from keras_mtl.features.vocabulary import HashBuckets, Vocabulary, VocabularySpec
 
 
@@ -22,7 +36,8 @@ class ValueCounts:
 
     def update(self, column: str, kind: Kind | None, values: list[Any]) -> None:
         """Adds the values of `column`; of given and hashed values only the kind is of interest."""
-        self._check_kind(column, kind)
+        check_kind(column, self.kind, kind)
+        self.kind = self.kind or kind
         if self.spec.learned:
             for value, count in Counter(values).items():
                 if value is not None:
@@ -30,7 +45,8 @@ class ValueCounts:
 
     def merge(self, other: "ValueCounts") -> None:
         """Adds what `other` has seen."""
-        self._check_kind(self.spec.name, other.kind)
+        check_kind(self.spec.name, self.kind, other.kind)
+        self.kind = self.kind or other.kind
         self.counts.update(other.counts)
 
     def finish(self) -> Vocabulary | HashBuckets:
@@ -39,11 +55,6 @@ class ValueCounts:
             (-count, value) for value, count in self.counts.items() if count >= self.spec.min_count
         )
         return self.spec.vocabulary(self.kind or "string", (value for _, value in sorted(frequent)))
-
-    def _check_kind(self, column: str, kind: Kind | None) -> None:
-        self.kind = self.kind or kind
-        if kind not in (None, self.kind):
-            raise TypeError(f"Column `{column}` must hold {self.kind}s. Received: {kind}s")
 
 
 class TableStatistics:

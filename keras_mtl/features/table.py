@@ -1,4 +1,4 @@
-"""TabularFeatures: raw columns -> packed tensors -> one vector, in training and in the served model."""
+"""TabularFeatures: raw columns -> packed tensors -> one vector, in training and when served."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -24,30 +24,33 @@ if TYPE_CHECKING:
 # names of packed inputs, so no column may bear them
 RESERVED = ("categorical", "numeric")
 
+KINDS = {Category: "categories", Numeric: "numbers", Sequence: "sequences"}
+
 
 @keras_mtl_export
 class TabularFeatures:
     """A table's columns, what was learned of them, and the way from raw data to one vector per row.
 
-    x = [E[id_1], ..., E[id_F], pooled sequences, z_1, ..., z_N]: the embeddings of every category and
-    binned number, of every sequence, and the standardised numbers (`Category`, `Numeric` and `Sequence`
-    say how a value becomes id or z). Training reads a few packed tensors; columns embedded in one width
-    have one weight and one gather. The served model reads the raw columns by name.
+    x = [E[id_1], ..., E[id_F], pooled sequences, z_1, ..., z_N]: the embeddings of every category
+    and binned number, of every sequence, and the standardised numbers (`Category`, `Numeric` and
+    `Sequence` say how a value becomes id or z). Training reads a few packed tensors; columns
+    embedded in one width have one weight and one gather. The served model reads the raw columns by
+    name.
 
     Args:
         columns: `Category`, `Numeric` and `Sequence` objects. A bare name would not say which.
         categorical: Names (or `Category` objects) of categories.
         numeric: Names (or `Numeric` objects) of numbers, standardised.
         embedding_dim: Width of every embedding whose column does not give its own `dim`.
-        embeddings_initializer: As in `keras.layers.Embedding`, drawn per vocabulary and seeded by its
-            name; missing and unknown values start at zero.
+        embeddings_initializer: As in `keras.layers.Embedding`, drawn per vocabulary and seeded by
+            its name; missing and unknown values start at zero.
         embeddings_regularizer: As in `keras.layers.Embedding`, on each weight.
         seed: Seed of the embeddings' initial values.
         name: Name of the embedding layer.
 
     Raises:
-        ValueError: For no or duplicate columns, for a column called "categorical" or "numeric", and where
-            columns that share a vocabulary disagree.
+        ValueError: For no or duplicate columns, for a column called "categorical" or "numeric", and
+            where columns that share a vocabulary disagree.
 
     Example:
 
@@ -93,18 +96,19 @@ class TabularFeatures:
     # --- learning ---
 
     def adapt(self, data: Any) -> "TabularFeatures":
-        """Learns vocabularies, moments and quantiles in one pass; forgets what it had learned before.
+        """Learns vocabularies, moments and quantiles in one pass; forgets what it knew before.
 
         Args:
-            data: A dict of arrays (B,), a DataFrame, an iterable of such chunks, or `TableStatistics`.
-                Columns that the table does not have, such as labels, are ignored.
+            data: A dict of arrays (B,), a DataFrame, an iterable of such chunks, or
+                `TableStatistics`. Columns that the table does not have, such as labels, are
+                ignored.
 
         Returns:
             The table.
 
         Raises:
-            ValueError: Where a column is missing or has another length, or there are no rows; and after
-                `embed`, whose weights are as large as the vocabularies.
+            ValueError: Where a column is missing or has another length, or there are no rows; and
+                after `embed`, whose weights are as large as the vocabularies.
             TypeError: Where a column's values are not what the column holds.
         """
         if self._inputs is not None:
@@ -146,12 +150,13 @@ class TabularFeatures:
                 f"Argument `column` must be a category or sequence of this table."
                 f"{did_you_mean(column, known)} Received: column={column!r}, columns={list(known)}"
             )
-        source = self.encoding.source(known[column])
+        source = self.encoding.vocabularies[known[column].vocabulary_name]
         return source.values if isinstance(source, Vocabulary) else ()
 
-    def dim(self, column: Column) -> int:
+    def dim(self, column: VocabularyColumn | Numeric) -> int:
         """The width in which a category, sequence or binned number is embedded."""
-        own = column.dim if isinstance(column, Numeric) else self._specs[column.vocabulary_name].dim
+        sharing = isinstance(column, VocabularyColumn)
+        own = self._specs[column.vocabulary_name].dim if sharing else column.dim
         return own or self.embedding_dim
 
     # --- raw -> packed ---
@@ -163,8 +168,8 @@ class TabularFeatures:
             data: A dict of arrays (B,), or a DataFrame; further columns are ignored.
 
         Returns:
-            "categorical", int32 (B, F), "numeric", float32 (B, N), and int32 (B, S) for each sequence
-            under its name; a group without columns has no key.
+            "categorical", int32 (B, F), "numeric", float32 (B, N), and every sequence by its name,
+            int32 (B, S); a group without columns has no key.
 
         Raises:
             ValueError: Where a column is missing or has another length, or `adapt` was not called.
@@ -213,20 +218,27 @@ class TabularFeatures:
             }
         return self._inputs
 
-    def embed(self, concatenate: bool = True) -> Any:
-        """Embeds `inputs`.
+    def embed(
+        self, concatenate: bool = True, name: str | None = None, seed: int | None = None
+    ) -> Any:
+        """Embeds `inputs`; every call makes embeddings of its own.
 
         Args:
-            concatenate: Whether to join all columns, or to hand out a dict, for a graph of one's own.
+            concatenate: Whether to join all columns, or to hand out a dict, for a graph of one's
+                own.
+            name: Name of the embedding layer; the table's unless given.
+            seed: Seed of the initial embeddings; the table's unless given.
 
         Returns:
-            A KerasTensor (B, D): embeddings, pooled sequences, numbers. Or by column (B, dim), for an
-            unpooled sequence (B, S, dim) with a Keras mask, for a number (B, 1), with indicator (B, 2).
+            A KerasTensor (B, D): embeddings, pooled sequences, numbers. Or by column (B, dim), for
+            an unpooled sequence (B, S, dim) with a Keras mask, for a number (B, 1), with indicator
+            (B, 2).
 
         Raises:
             ValueError: Where an unpooled sequence should be concatenated.
         """
-        return TabularEmbedding(self, concatenate=concatenate, name=self.name)(self.inputs)
+        layer = TabularEmbedding(self, concatenate, seed, name=name or self.name)
+        return layer(self.inputs)
 
     # --- configuration ---
 
@@ -256,18 +268,18 @@ class TabularFeatures:
     def __repr__(self) -> str:
         kinds = ", ".join(
             f"{sum(isinstance(c, kind) for c in self.columns)} {label}"
-            for kind, label in ((Category, "categories"), (Numeric, "numbers"), (Sequence, "sequences"))
+            for kind, label in KINDS.items()
         )
         state = "adapted" if self.adapted else "not adapted"
         return f"TabularFeatures({kinds}; embedding_dim={self.embedding_dim}, {state})"
 
 
 def _check_columns(columns: list[Any]) -> tuple[Column, ...]:
-    wrong = [column for column in columns if not isinstance(column, Category | Numeric | Sequence)]
+    wrong = [column for column in columns if not isinstance(column, tuple(KINDS))]
     if wrong:
         raise TypeError(
-            "Argument `columns` must hold Category, Numeric and Sequence objects; plain names go to "
-            f"`categorical` or `numeric`. Received: {wrong[0]!r}"
+            "Argument `columns` must hold Category, Numeric and Sequence objects; plain names go "
+            f"to `categorical` or `numeric`. Received: {wrong[0]!r}"
         )
     if not columns:
         raise ValueError("Argument `columns` must not be empty. Received: no column at all")
@@ -278,7 +290,7 @@ def _check_columns(columns: list[Any]) -> tuple[Column, ...]:
     reserved = [name for name in names if name in RESERVED]
     if reserved:
         raise ValueError(
-            f"Column names must not be those of packed inputs, {list(RESERVED)}. Received: {reserved}"
+            f"Column names must not be those of packed inputs, {RESERVED}. Received: {reserved}"
         )
     return tuple(columns)
 

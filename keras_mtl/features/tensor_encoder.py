@@ -1,12 +1,163 @@
-"""`TabularFeatures.encode` in TensorFlow's graph. The only module here that needs TensorFlow."""
+"""`TabularFeatures.encode` in TensorFlow's graph; the only module here that needs TensorFlow.
+
+Each vocabulary has a hash table of its own. One table for all columns, keyed by "column:value",
+needs the joined strings: for 31 columns a served batch of 1 / 32 / 1024 rows took 0.66 / 0.79 /
+3.90 ms, with a table each 0.67 / 0.74 / 2.13, with `keras.layers.StringLookup` 0.72 / 0.79 / 2.62,
+without any lookup 0.63 / 0.71 / 2.07.
+"""
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from keras_mtl.features.columns import Column, Numeric, Sequence, VocabularyColumn
+from keras_mtl.features.columns import Column, Numeric, Sequence, encode
 from keras_mtl.features.encoding import Encoding
 from keras_mtl.features.hashing import MIX_SHIFT, MIXERS, MULTIPLIER
+from keras_mtl.features.numerics import Bins
+from keras_mtl.features.reading import check_present
 from keras_mtl.features.vocabulary import MISSING_INTEGER, HashBuckets, Vocabulary
 
+DTYPES = {"string": tf.string, "integer": tf.int64}
+
+
+class TensorEncoder:
+    """The same ids and numbers as `Encoding.encode`, from tensors."""
+
+    def __init__(self, encoding: Encoding) -> None:
+        self.encoding = encoding
+        # outside any graph that is being traced: the tables outlive it
+        with tf.init_scope():
+            self._tables = {
+                name: _hash_table(vocabulary)
+                for name, vocabulary in encoding.vocabularies.items()
+                if isinstance(vocabulary, Vocabulary)
+            }
+
+    @property
+    def resources(self) -> list[Any]:
+        """What an export has to track."""
+        return list(self._tables.values())
+
+    def signature(self) -> dict[str, tf.TensorSpec]:
+        """Raw columns by name: (B,), of a sequence (B, S)."""
+        return {
+            column.name: tf.TensorSpec(
+                [None, None] if isinstance(column, Sequence) else [None],
+                self._dtype(column),
+                name=column.name,
+            )
+            for column in self.encoding.columns
+        }
+
+    def encode(self, raw: dict[str, Any]) -> dict[str, tf.Tensor]:
+        """The packed tensors of raw ones."""
+        check_present([column.name for column in self.encoding.columns], raw)
+        columns = {column.name: self._read(column, raw) for column in self.encoding.columns}
+        packed = {}
+        if self.encoding.embedded:
+            ids = [self._ids(c, columns[c.name]) for c in self.encoding.embedded]
+            packed["categorical"] = tf.stack(ids, axis=1)  # (B, F)
+        if self.encoding.standardized:
+            numbers = [columns[c.name] for c in self.encoding.standardized]
+            packed["numeric"] = self._standardize(tf.stack(numbers, axis=1))  # (B, N)
+        for sequence in self.encoding.sequences:
+            packed[sequence.name] = self._padded_ids(sequence, columns[sequence.name])  # (B, S)
+        return packed
+
+    def _dtype(self, column: Column) -> tf.DType:
+        if isinstance(column, Numeric):
+            return tf.float32
+        return DTYPES[self.encoding.vocabularies[self.encoding.source_name(column)].kind]
+
+    def _read(self, column: Column, raw: dict[str, Any]) -> Any:
+        """The raw tensor of one column, checked, in the signature's dtype."""
+        name = column.name
+        tensor = raw[name]
+        if not isinstance(tensor, tf.RaggedTensor):
+            tensor = tf.convert_to_tensor(tensor)
+        rank = 2 if isinstance(column, Sequence) else 1
+        if tensor.shape.rank not in (None, rank):
+            shape = "(B, S)" if rank == 2 else "(B,)"
+            raise ValueError(
+                f"Column `{name}` must have shape {shape}. Received: shape={tensor.shape}"
+            )
+        dtype = self._dtype(column)
+        if (dtype == tf.string) != (tensor.dtype == tf.string):
+            raise TypeError(
+                f"Column `{name}` must be of type {dtype.name}. Received: {tensor.dtype.name}"
+            )
+        if dtype == tf.int64 and tensor.dtype.is_floating:
+            tensor = tf.where(tf.math.is_nan(tensor), float(MISSING_INTEGER), tensor)
+        return tensor if dtype == tf.string else tf.cast(tensor, dtype)
+
+    def _ids(self, column: Column, values: tf.Tensor) -> tf.Tensor:
+        name = self.encoding.source_name(column)
+        source = self.encoding.sources[name]
+        if isinstance(source, Bins):
+            edges = tf.constant(source.edges, tf.float32)
+            bins = 1 + tf.searchsorted(edges, values, side="right")
+            return tf.where(tf.math.is_finite(values), bins, 0)  # (B,)
+        if isinstance(source, HashBuckets):
+            return _bucket_ids(source, values)
+        return tf.cast(self._tables[name].lookup(values), tf.int32)
+
+    def _standardize(self, numbers: tf.Tensor) -> tf.Tensor:
+        learned = [self.encoding.standardizations[c.name] for c in self.encoding.standardized]
+        log = tf.sign(numbers) * tf.math.log1p(tf.abs(numbers))  # (B, C)
+        values = tf.where([known.log for known in learned], log, numbers)
+        values = (values - [known.mean for known in learned]) / [known.scale for known in learned]
+        missing = ~tf.math.is_finite(numbers)
+        values = tf.where(missing, 0.0, values)
+        pairs = tf.concat([values, tf.cast(missing, tf.float32)], axis=1)  # (B, 2C)
+        order = [
+            place + indicator * len(learned)
+            for place, known in enumerate(learned)
+            for indicator in range(known.width)
+        ]
+        return tf.gather(pairs, order, axis=1)  # (B, N)
+
+    def _padded_ids(self, column: Sequence, values: Any) -> tf.Tensor:
+        if isinstance(values, tf.RaggedTensor):
+            ids = values.with_flat_values(self._ids(column, values.flat_values))
+        else:
+            ids = tf.reshape(self._ids(column, tf.reshape(values, [-1])), tf.shape(values))
+        kept = tf.ragged.boolean_mask(ids, ids > 0)
+        return kept[:, -column.max_length :].to_tensor(shape=[None, column.max_length])  # (B, S)
+
+
+def _hash_table(vocabulary: Vocabulary) -> tf.lookup.StaticHashTable:
+    known = (*vocabulary.missing, *vocabulary.values)
+    keys = [encode(value) if isinstance(value, str) else value for value in known]
+    ids = [0] * len(vocabulary.missing) + list(range(vocabulary.reserved, vocabulary.size))
+    initializer = tf.lookup.KeyValueTensorInitializer(
+        tf.constant(keys, DTYPES[vocabulary.kind]), tf.constant(ids, tf.int64)
+    )
+    return tf.lookup.StaticHashTable(initializer, default_value=1)
+
+
+def _bucket_ids(source: HashBuckets, values: tf.Tensor) -> tf.Tensor:
+    missing = tf.constant(
+        [encode(value) if isinstance(value, str) else value for value in source.missing],
+        values.dtype,
+    )
+    buckets = tf.math.floormod(_hash(values), tf.constant(source.buckets, tf.uint64))
+    known = ~tf.reduce_any(values[:, None] == missing, axis=1)
+    return tf.where(known, 1 + tf.cast(buckets, tf.int32), 0)  # (B,)
+
+
+def _hash(values: tf.Tensor) -> tf.Tensor:
+    """As `hashing.hash_values`, uint64 (N,)."""
+    if values.dtype == tf.int64:
+        return _mix(tf.bitcast(values, tf.uint64))
+    length = tf.maximum(tf.reduce_max(tf.strings.length(values)), 1)
+    characters = tf.io.decode_raw(values, tf.uint8, fixed_length=length)  # (N, length)
+    powers = tf.math.cumprod(tf.fill([length], tf.constant(MULTIPLIER, tf.uint64)))
+    return _mix(tf.reduce_sum(tf.cast(characters, tf.uint64) * powers, axis=1))
+
+
+def _mix(hashes: tf.Tensor) -> tf.Tensor:
+    shift = tf.constant(MIX_SHIFT, tf.uint64)
+    for multiplier in MIXERS:
+        hashes = tf.bitwise.bitwise_xor(hashes, tf.bitwise.right_shift(hashes, shift))
+        hashes *= tf.constant(multiplier, tf.uint64)
+    return tf.bitwise.bitwise_xor(hashes, tf.bitwise.right_shift(hashes, shift))

@@ -64,7 +64,9 @@ class HashBuckets:
         plain = [decode(value) if isinstance(value, bytes) else value for value in distinct]
         ids: dict[Any, int] = dict.fromkeys(distinct, 0)
         skipped = {None, *self.missing}
-        hashed = [(raw, value) for raw, value in zip(distinct, plain, strict=True) if value not in skipped]
+        hashed = [
+            (raw, value) for raw, value in zip(distinct, plain, strict=True) if value not in skipped
+        ]
         buckets = hash_values([value for _, value in hashed]) % np.uint64(self.buckets)
         ids |= zip((raw for raw, _ in hashed), (1 + buckets.astype(np.int32)).tolist(), strict=True)
         return np.fromiter(map(ids.__getitem__, values), np.int32, len(values))

@@ -93,11 +93,12 @@ class Experts(keras.layers.Layer):
         self.supports_masking = True
         # Kept as a configuration, so that the given layer's own weights do not become ours.
         self._expert = keras.layers.serialize(expert) if isinstance(expert, keras.Layer) else expert
+        self._widths = () if expert is not None or self.units is None else self.units
         self.copies = copies_of(self._expert, self.num_experts, seed) if self._expert else []
-        self.dense = [] if self._expert else self._make_dense()
-        self.norms = [] if self._expert else self._make_norms()
+        self.dense = self._make_dense()
+        self.norms = self._make_norms()
         self.seed_generator = None
-        if self.dropout and not self._expert:
+        if self.dropout and self._widths:
             self.seed_generator = keras.random.SeedGenerator(derive_seed(seed, "dropout"))
 
     def _make_dense(self) -> list[TaskDense]:
@@ -114,12 +115,12 @@ class Experts(keras.layers.Layer):
                 dtype=self.dtype_policy,
                 name=f"dense_{depth}",
             )
-            for depth, width in enumerate(self.units)
+            for depth, width in enumerate(self._widths)
         ]
 
     def _make_norms(self) -> list[keras.layers.Layer]:
         """Layers that see the experts' units side by side, (R, E * U): one column set an expert."""
-        names = [f"normalization_{depth}" for depth in range(len(self.units))]
+        names = [f"normalization_{depth}" for depth in range(len(self._widths))]
         if self.normalization == "batch":
             # Statistics of the global batch, or those of the replicas drift apart.
             replicated = keras.backend.backend() == "tensorflow"
@@ -193,7 +194,7 @@ class Experts(keras.layers.Layer):
         if self.copies:
             *rows, units = self.copies[0].compute_output_shape((*rows, input_shape[-1]))
         else:
-            units = self.units[-1]
+            units = self._widths[-1]
         return (*rows, self.num_experts, units)
 
     def get_config(self) -> dict[str, Any]:

@@ -137,14 +137,11 @@ class Gate(keras.layers.Layer):
             x = dense(x)  # (..., G, U), the last time (..., G, E)
         logits = x / self.temperature_weight
         if self.visible is not None:
-            logits = ops.where(self._visible_mask(), logits, -float("inf"))
+            mask = visible_mask(self.visible, self.num_experts)  # (G, E)
+            logits = ops.where(mask, logits, -float("inf"))
+        if self.num_experts == 1:
+            return 0.0 * logits + 1.0  # what the softmax, of which Keras would warn, gives
         return ops.softmax(logits, axis=-1)  # (..., G, E)
-
-    def _visible_mask(self) -> np.ndarray:
-        mask = np.zeros((self.num_gates, self.num_experts), dtype=bool)  # (G, E)
-        for gate, experts in enumerate(self.visible):
-            mask[gate, list(experts)] = True
-        return mask
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns (..., G, E)."""
@@ -192,3 +189,11 @@ def check_visible(
             f"Received: visible={visible!r}, num_gates={num_gates}, num_experts={num_experts}."
         )
     return tuple(tuple(int(expert) for expert in experts) for experts in visible)
+
+
+def visible_mask(visible: Sequence[Sequence[int]], num_experts: int) -> np.ndarray:
+    """Whether a gate sees an expert, (G, E)."""
+    mask = np.zeros((len(visible), num_experts), dtype=bool)  # (G, E)
+    for gate, experts in enumerate(visible):
+        mask[gate, list(experts)] = True
+    return mask

@@ -96,24 +96,23 @@ class StackedInitializer(keras.initializers.Initializer):
             return self._copy(**fan_axes(self.initializer, len(shape)))(shape, dtype=dtype)
         if isinstance(self.initializer, SHAPE_FREE):
             return self._copy()(shape, dtype=dtype)
-        slices = [self._draw(index, shape[1:], dtype) for index in range(shape[0])]
+        slices = [
+            ops.convert_to_numpy(self._copy(str(index))(shape[1:], dtype=dtype))
+            for index in range(shape[0])
+        ]
         return ops.convert_to_tensor(np.stack(self._distinct(slices)), dtype=dtype)
 
-    def _draw(self, index: int, shape: Sequence[int], dtype: Any) -> np.ndarray:
-        return ops.convert_to_numpy(self._copy(index)(shape, dtype=dtype))
-
-    def _copy(self, index: int | None = None, **changes: Any) -> Initializer:
-        """The initializer with a seed of this stack (and slice), if it has one at all."""
+    def _copy(self, *names: str, **changes: Any) -> Initializer:
+        """The initializer with a seed of this stack, or of the slice called `names`."""
         if not isinstance(self.initializer, keras.initializers.Initializer):
             return self.initializer
         config = self.initializer.get_config() | changes
         if "seed" in config:
-            names = () if index is None else (str(index),)
             config["seed"] = derive_seed(self.seed, *names)
         return type(self.initializer).from_config(config)
 
     def _distinct(self, slices: list[np.ndarray]) -> list[np.ndarray]:
-        """Shuffles each slice where a callable of the user's returns the same draw every time."""
+        """Shuffles every slice where a callable with a fixed seed drew all of them equal."""
         fixed = isinstance(self.initializer, keras.initializers.Identity)
         if fixed or len(slices) < 2 or not np.array_equal(slices[0], slices[1]):
             return slices

@@ -63,8 +63,13 @@ def compared(rows: Sequence[Row], data: str) -> list[Line]:
     return [
         _line(on_data, task, metric, model)
         for task, metric in _main_metrics(on_data).items()
-        for model in distinct(on_data, "model")
+        for model in models_of(on_data)
     ]
+
+
+def models_of(rows: Sequence[Row]) -> list[str]:
+    """Models in the order of their runs, the baseline first."""
+    return sorted(distinct(rows, "model"), key=lambda model: model != BASELINE)
 
 
 def _line(rows: Sequence[Row], task: str, metric: str, model: str) -> Line:

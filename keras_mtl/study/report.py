@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_mtl.study import runner
-from keras_mtl.study.comparison import BASELINE, HEADER, compared
+from keras_mtl.study.comparison import BASELINE, HEADER, compared, models_of
 from keras_mtl.study.folders import FINISHED, PLAN
 from keras_mtl.study.measures import lower_is_better
 from keras_mtl.study.results import Row, distinct, values_by_seed
@@ -34,7 +34,7 @@ def heading(title: str, settings: RunSettings, data: StudyData, folder: Path) ->
 def side_by_side(rows: Sequence[Row]) -> str:
     """Test figures of every task, models beside each other, one table for each data set."""
     return "\n\n".join(
-        f"{data}, test rows, mean of {_seeds(rows)}\n\n{_side_by_side(rows, data)}"
+        f"{data}, test rows, {_seeds(rows)}\n\n{_side_by_side(rows, data)}"
         for data in distinct(rows, "data")
     )
 
@@ -85,7 +85,7 @@ def whereabouts(folder: Path, run: Path) -> str:
 
 def _side_by_side(rows: Sequence[Row], data: str) -> str:
     rows = [row for row in rows if row["data"] == data and row["split"] == "test"]
-    models = distinct(rows, "model")
+    models = models_of(rows)
     others = [model for model in models if model != BASELINE and BASELINE in models]
     lines = []
     for task in distinct(rows, "task"):
@@ -111,4 +111,4 @@ def _judged(gain: float, metric: str) -> str:
 
 def _seeds(rows: Sequence[Row]) -> str:
     count = len(distinct(rows, "seed"))
-    return "1 seed" if count == 1 else f"{count} seeds"
+    return "one seed" if count == 1 else f"mean of {count} seeds"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_mtl import features
+from keras_mtl.datasets.dataset import Dataset, Split
 from keras_mtl.study.run_settings import RunSettings
 from keras_mtl.study.schema import load_function
 from keras_mtl.study.signatures import arguments_of
@@ -29,7 +30,7 @@ class StudyData:
         train, valid, test: model inputs and labels.
     """
 
-    source: Any
+    source: Dataset
     tasks: list[Task]
     table: features.TabularFeatures | None
     train: tuple[Any, Labels]
@@ -93,7 +94,7 @@ def _load(source: str, arguments: str, table: str, tasks: str) -> StudyData:
     return StudyData(data, made, encoder, train, valid, test)
 
 
-def _adapted(data: Any, settings: dict[str, Any]) -> features.TabularFeatures | None:
+def _adapted(data: Dataset, settings: dict[str, Any]) -> features.TabularFeatures | None:
     """The table of a data set's columns, adapted to its training rows."""
     if not data.categorical and not data.numeric:
         return None
@@ -105,7 +106,7 @@ def _adapted(data: Any, settings: dict[str, Any]) -> features.TabularFeatures | 
     return table
 
 
-def _encoded(part: Any, table: features.TabularFeatures | None) -> Any:
+def _encoded(part: Split, table: features.TabularFeatures | None) -> Any:
     if table is not None:
         return table.encode(part.columns)
     (matrix,) = part.columns.values()

@@ -53,10 +53,10 @@ class Study:
         return list(expand(self, self.name, "model", data, seeds, **given))
 
     def baseline_runs(self, data: str, seeds: Sequence[int], **given: Any) -> list[RunSettings]:
-        """The runs of `[baseline]`; none where the file has no such section."""
-        if "baseline" not in _resolved(self, data):
+        """The runs of `[baseline]`; none without that section, and none of the baseline itself."""
+        name = _resolved(self, data).get("baseline", {}).get("name")
+        if name in (None, self.name):
             return []
-        name = _resolved(self, data)["baseline"]["name"]
         return list(expand(self, name, "baseline", data, seeds, **given))
 
 

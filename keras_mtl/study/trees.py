@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_mtl.datasets.dataset import Dataset
 from keras_mtl.study.folders import write_json, written_aside
 from keras_mtl.study.measures import exact_auc, known_rows
 from keras_mtl.study.run_settings import RunSettings
@@ -66,7 +67,7 @@ def _check(task: Task) -> None:
         )
 
 
-def _encoded(source: Any) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _encoded(source: Dataset) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Matrices by part, categories as ordinal codes, and which columns are categories."""
     parts = {name: getattr(source, name).columns for name in ("train", "valid", "test")}
     if not source.categorical and not source.numeric:

@@ -14,7 +14,7 @@ def randomize(layer: keras.layers.Layer, seed: int = 0) -> None:
 
 
 def array(weight: keras.Variable) -> np.ndarray:
-    return keras.ops.convert_to_numpy(weight).astype("float64")
+    return keras.ops.convert_to_numpy(weight.value).astype("float64")
 
 
 def expert_weights(experts: Experts) -> list[list[tuple[np.ndarray, np.ndarray]]]:
@@ -41,4 +41,32 @@ def cgc_weights(layer: CGC) -> dict:
         "shared_experts": [experts[e] for e in shared],
         "task_gates": [kernels[task].T[own + shared] for task, own in enumerate(owned)],
         "shared_gate": kernels[-1].T if layer.shared_output else None,
+    }
+
+
+def gradients(layer: keras.layers.Layer, inputs: np.ndarray, task: int) -> dict[str, np.ndarray]:
+    """Gradients of the sum of one task's squared outputs, by the path of the weight."""
+
+    def loss(outputs):
+        return keras.ops.sum(keras.ops.square(outputs[..., task, :]))
+
+    weights = layer.trainable_variables
+    if keras.backend.backend() == "jax":
+        import jax
+
+        frozen = [weight.value for weight in layer.non_trainable_variables]
+        found = jax.grad(lambda free: loss(layer.stateless_call(free, frozen, inputs)[0]))(
+            [weight.value for weight in weights]
+        )
+    else:
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            value = loss(layer(inputs))
+        found = tape.gradient(
+            value, [weight.value for weight in weights], unconnected_gradients="zero"
+        )
+    return {
+        weight.path: keras.ops.convert_to_numpy(gradient)
+        for weight, gradient in zip(weights, found, strict=True)
     }

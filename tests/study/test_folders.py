@@ -41,10 +41,15 @@ def test_a_folder_that_holds_something_else_is_refused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_a_run_folder_exists_only_whole(tmp_path):
-    with pytest.raises(RuntimeError, match="power"), written_aside(tmp_path / "run") as partial:
+def interrupted(folder):
+    with written_aside(folder) as partial:
         (partial / "log.csv").write_text("epoch 1")
         raise RuntimeError("power cut")
+
+
+def test_a_run_folder_exists_only_whole(tmp_path):
+    with pytest.raises(RuntimeError, match="power"):
+        interrupted(tmp_path / "run")
     assert not (tmp_path / "run").exists()
     with written_aside(tmp_path / "run") as partial:
         assert not (partial / "log.csv").exists()

@@ -1,12 +1,9 @@
 """The publisher's comma-separated files, plain or compressed, read into columns."""
 
-import bz2
-import gzip
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,28 +13,28 @@ DATA_VARIABLE = "KERAS_MTL_DATA"
 TRAIN_FILE, TEST_FILE = "census-income.data", "census-income.test"
 PUBLISHER = "https://archive.ics.uci.edu/dataset/117"
 
-_OPENERS: dict[str, Callable[..., Any]] = {"": open, ".gz": gzip.open, ".bz2": bz2.open}
-_BLOCK = 1 << 23  # bytes that are decompressed and split at a time
-
 
 def find_files(data_dir: str | os.PathLike[str] | None) -> tuple[Path, Path]:
-    """The train and the test file in `data_dir`, or in its folder `census_income`."""
-    given = data_dir if data_dir is not None else os.environ.get(DATA_VARIABLE)
-    if given is not None:
-        for folder in (Path(given), Path(given) / "census_income"):
-            train, test = _find(folder, TRAIN_FILE), _find(folder, TEST_FILE)
-            if train and test:
-                return train, test
+    """The train and the test file in `data_dir`, or in its folder `census_income`.
+
+    Raises:
+        FileNotFoundError: If they are in neither, or no folder is named.
+    """
+    given = os.environ.get(DATA_VARIABLE) if data_dir is None else data_dir
+    for folder in () if given is None else (Path(given), Path(given) / "census_income"):
+        train, test = _find(folder, TRAIN_FILE), _find(folder, TEST_FILE)
+        if train and test:
+            return train, test
     raise FileNotFoundError(
         f"Argument `data_dir`, or else the environment variable {DATA_VARIABLE}, must name a "
-        f"folder that holds {TRAIN_FILE} and {TEST_FILE} (plain, .gz or .bz2), itself or in a "
-        f"folder census_income. The publisher offers them at {PUBLISHER}. "
+        f"folder with the files {TRAIN_FILE} and {TEST_FILE} (plain, .gz or .bz2), or one with a "
+        f"folder census_income that holds them. The publisher offers them at {PUBLISHER}. "
         f"Received: data_dir={data_dir!r}, {DATA_VARIABLE}={os.environ.get(DATA_VARIABLE)!r}"
     )
 
 
 def _find(folder: Path, name: str) -> Path | None:
-    paths = (folder / f"{name}{suffix}" for suffix in _OPENERS)
+    paths = (folder / f"{name}{suffix}" for suffix in ("", ".gz", ".bz2"))
     return next((path for path in paths if path.is_file()), None)
 
 
@@ -45,73 +42,69 @@ def read_columns(path: Path) -> dict[str, np.ndarray]:
     """Every column but the instance weight, as an array (B,).
 
     Raises:
-        ValueError: If a row has not 42 values, a value is no number where one belongs, the income
-            is neither of its two classes, or the compressed file ends early; with the line.
+        ValueError: If a row has not 42 values, a value is no number where one belongs, or the
+            income is neither of its two classes, with the line; if the file cannot be read.
     """
-    columns: dict[str, list[Any]] = {name: [] for name in READERS}
-    cells = {name: _Cells(reader) for name, (reader, _) in READERS.items()}
-    line = 1
-    for text in _ahead(_blocks(path)):
-        rows = [row.split(",") for row in text.rstrip("\r\n").split("\n")]
-        _check_widths(path, rows, line)
-        for name, column in zip(COLUMNS, zip(*rows, strict=True), strict=True):
-            if name in READERS:
-                columns[name] += _values(path, name, column, cells[name], line)
-        line += len(rows)
-    return {name: np.array(values, READERS[name][1]) for name, values in columns.items()}
+    table = _read_table(path)
+    return {name: _read_column(path, name, table[name], *READERS[name]) for name in READERS}
 
 
-class _Cells(dict[str, Any]):
-    """Text of a cell -> its value, worked out once: columns repeat few texts."""
+def _read_table(path: Path) -> Any:
+    """The Arrow table of a file: every column as codes into its distinct texts."""
+    import pyarrow
 
-    def __init__(self, reader: Callable[[str], Any]) -> None:
-        super().__init__()
-        self.reader = reader
-
-    def __missing__(self, text: str) -> Any:
-        value = self[text] = self.reader(text)
-        return value
-
-
-def _values(path: Path, name: str, column: tuple[str, ...], cells: _Cells, line: int) -> list[Any]:
     try:
-        return [cells[text] for text in column]
-    except ValueError:
-        row = next(row for row, text in enumerate(column) if text not in cells)
+        return _parse(path, use_threads=True)
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        _check_widths(path)
         raise ValueError(
-            f"File `{path.name}` must hold a valid `{name}` in every row. "
-            f"Received: {column[row].strip()!r} in line {line + row}"
-        ) from None
+            f"File `{path}` must be the publisher's text, plain or compressed as its name says. "
+            f"Received: {error}"
+        ) from error
 
 
-def _check_widths(path: Path, rows: list[list[str]], line: int) -> None:
-    if set(map(len, rows)) == {len(COLUMNS)}:
-        return
-    index, row = next((i, row) for i, row in enumerate(rows) if len(row) != len(COLUMNS))
-    raise ValueError(
-        f"File `{path.name}` must hold {len(COLUMNS)} values in every row. "
-        f"Received: {len(row)} values in line {line + index}"
+def _check_widths(path: Path) -> None:
+    """Raises `ValueError` for the first row that has not a value for every column."""
+    wrong: list[Any] = []  # rows have numbers only where one thread reads them
+
+    def skip(row: Any) -> str:
+        wrong.append(row)
+        return "skip"
+
+    _parse(path, use_threads=False, invalid_row_handler=skip)
+    if wrong:
+        raise ValueError(
+            f"File `{path.name}` must hold {len(COLUMNS)} values in every row. "
+            f"Received: {wrong[0].actual_columns} values in line {wrong[0].number}"
+        )
+
+
+def _parse(path: Path, use_threads: bool, invalid_row_handler: Any = None) -> Any:
+    import pyarrow
+    from pyarrow import csv
+
+    text = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
+    return csv.read_csv(
+        path,
+        csv.ReadOptions(column_names=COLUMNS, block_size=1 << 23, use_threads=use_threads),
+        csv.ParseOptions(quote_char=False, invalid_row_handler=invalid_row_handler),
+        csv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, text)),
     )
 
 
-def _blocks(path: Path) -> Iterator[str]:
-    """The text of a file in blocks of whole lines."""
-    file: IO[bytes]
-    with _OPENERS[path.suffix if path.suffix in _OPENERS else ""](path, "rb") as file:
+def _read_column(
+    path: Path, name: str, chunks: Any, reader: Callable[[str], Any], dtype: Any
+) -> np.ndarray:
+    """The values of a column; each distinct text is read once."""
+    column = chunks.combine_chunks()  # unifies the codes of all blocks
+    codes, texts = column.indices.to_numpy(), column.dictionary.to_pylist()
+    values = np.empty(len(texts), dtype)
+    for code, text in enumerate(texts):
         try:
-            while block := file.read(_BLOCK):
-                yield (block + file.readline()).decode("ascii")
-        except (EOFError, OSError, UnicodeDecodeError) as error:
+            values[code] = reader(text)
+        except ValueError:
             raise ValueError(
-                f"File `{path}` must be the publisher's text, plain or compressed as its name "
-                f"says, and whole. Received: {error}"
-            ) from error
-
-
-def _ahead(blocks: Iterator[str]) -> Iterator[str]:
-    """The same blocks, the next one decompressed while the last one is split."""
-    with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(next, blocks, None)
-        while (block := following.result()) is not None:
-            following = pool.submit(next, blocks, None)
-            yield block
+                f"File `{path.name}` must hold a valid `{name}` in every row. "
+                f"Received: {text.strip()!r} in line {np.argmax(codes == code) + 1}"
+            ) from None
+    return values[codes]
