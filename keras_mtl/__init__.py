@@ -1,4 +1,4 @@
-"""Multi-task models for Keras 3: shared layers, ready models, honest losses and metrics, served exports."""
+"""Multi-task models for Keras 3: shared layers, ready models, honest losses, served exports."""
 
 from keras_mtl import datasets, features, layers, losses, metrics, zoo
 from keras_mtl.model import MultiTaskModel

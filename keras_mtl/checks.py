@@ -12,10 +12,11 @@ def check_positive(name: str, value: Any) -> int:
 
 
 def check_integer(name: str, value: Any, minimum: int) -> int:
-    """Returns `value` as an int; raises `ValueError` unless it is an integer of at least `minimum`."""
+    """Returns `value` as an int; `ValueError` unless it is an integer >= `minimum`."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
         raise ValueError(
-            f"Argument `{name}` must be an integer of at least {minimum}. Received: {name}={value!r}"
+            f"Argument `{name}` must be an integer of at least {minimum}. "
+            f"Received: {name}={value!r}"
         )
     return int(value)
 
@@ -46,7 +47,7 @@ def check_rate(name: str, value: Any) -> float:
 
 
 def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
-    """Returns `value`; raises `ValueError`, naming the nearest choice, unless it is one of `choices`."""
+    """Returns `value`; `ValueError`, naming the nearest choice, unless it is one of `choices`."""
     options = list(choices)
     if value in options:
         return value

@@ -8,46 +8,52 @@ import keras
 from keras import ops
 
 from keras_mtl.api_export import keras_mtl_export
-from keras_mtl.layers.task_output import TaskOutput
 from keras_mtl.serving import export_saved_model
 from keras_mtl.task import Task, as_tasks
 from keras_mtl.training import configuration, replicas
 from keras_mtl.training.data import as_label_dict, prepare_arrays
 from keras_mtl.training.groups import group_tasks
-from keras_mtl.training.heads import TrainingGraph, task_output_of
+from keras_mtl.training.heads import TrainingGraph
 from keras_mtl.training.label_check import LabelCheck
 from keras_mtl.training.objective import Objective
+from keras_mtl.training.outputs import bear_tasks, check_names, graph_arguments, tasks_of
 from keras_mtl.training.task_metrics import TaskMetrics
 from keras_mtl.training.tracker import LossTracker, mean_losses
 
-# The model whose training or test step is under way; a context variable, since every replica traces in its own thread.
+# The model whose training or test step is under way; a context variable, since every replica traces
+# in its own thread.
 _STEPPING: ContextVar[keras.Model | None] = ContextVar("keras_mtl_stepping", default=None)
 
 
 @keras_mtl_export
 class MultiTaskModel(keras.Model):
-    """A functional `keras.Model` whose outputs are a dict by task name, and which knows what its labels are.
+    """A functional `keras.Model` with a dict of outputs by task name, that knows its labels.
 
-    `loss = sum_t w_t L_t + regularisers`, with `L_t` the loss of task t over its labelled entries of the *global*
-    batch (see `Task`). A missing label changes neither loss, metric nor gradient; 1 and N replicas give the same
-    step; logged losses and metrics are exact over the epoch.
+    `loss = sum_t w_t L_t + regularisers`, with `L_t` the loss of task t over its labelled entries
+    of the *global* batch (see `Task`). A missing label changes neither loss, metric nor gradient; 1
+    and N replicas give the same step; logged losses and metrics are exact over the epoch.
 
     Args:
         inputs: `keras.Input`s, as for `keras.Model`.
-        outputs: Dict of predictions by task name: probabilities (B, ..., units) of binary, multiclass and multilabel
-            tasks, values of regression tasks. A final sigmoid or softmax is found and left out where losses are
-            computed.
-        tasks: `Task`s, or names of binary tasks. A model that is reloaded or cloned finds them in its graph.
+        outputs: Dict of predictions by task name: probabilities (B, ..., units) of binary,
+            multiclass and multilabel tasks, values of regression tasks. A final sigmoid or softmax
+            is found and left out where losses are computed.
+        tasks: `Task`s, or names of binary tasks. A model that is reloaded or cloned finds them in
+            its graph.
         **kwargs: Further arguments of `keras.Model`, such as `name`.
 
     Raises:
-        ValueError: If tasks and outputs do not match by name and width, or a name is taken by an input or a layer.
+        ValueError: If tasks and outputs do not match by name and width, or a name is taken by an
+            input or a layer.
 
     Example:
 
     >>> features = keras.Input((3,), name="features")
     >>> hidden = keras.layers.Dense(8, "relu")(features)
-    >>> outputs = {"click": keras.layers.Dense(1, "sigmoid")(hidden), "price": keras.layers.Dense(1)(hidden)}
+    >>> outputs = {
+    ...     "click": keras.layers.Dense(1, "sigmoid")(hidden),
+    ...     "price": keras.layers.Dense(1)(hidden),
+    ... }
     >>> tasks = [Task("click"), Task("price", "regression")]
     >>> model = MultiTaskModel(inputs=features, outputs=outputs, tasks=tasks)
     >>> model.compile("adam")
@@ -61,12 +67,12 @@ class MultiTaskModel(keras.Model):
     def __init__(
         self, *args: Any, tasks: Iterable[Task | str] | None = None, **kwargs: Any
     ) -> None:
-        inputs, outputs, kwargs = _graph_arguments(args, kwargs)
+        inputs, outputs, kwargs = graph_arguments(args, kwargs)
         if tasks is not None:
-            outputs = _bear_tasks(as_tasks(tasks), outputs)
+            outputs = bear_tasks(as_tasks(tasks), outputs)
         super().__init__(inputs, outputs, **kwargs)
-        self.tasks = tuple(_tasks_of(outputs))
-        _check_names(self)
+        self.tasks = tuple(tasks_of(outputs))
+        check_names(self)
         self._class_weight: dict[str, Any] = {}
 
     @property
@@ -95,15 +101,18 @@ class MultiTaskModel(keras.Model):
             optimizer: As in Keras.
             loss: None, a loss for all tasks, or a dict by task name that may leave tasks out.
             loss_weights: Factors of the tasks' losses by task name; `Task.weight` where left out.
-            metrics: A metric or list for all tasks, or a dict of them by task name. Each task gets its own copy.
+            metrics: A metric or list for all tasks, or a dict of them by task name. Each task gets
+                its own copy.
             weighted_metrics: The same: every metric sees mask and sample weights.
             run_eagerly: As in Keras.
-            steps_per_execution: Batches a compiled call runs; `"auto"` is 16 on one replica, 1 on several.
+            steps_per_execution: Batches a compiled call runs; `"auto"` is 16 on one replica, 1 on
+                several.
             jit_compile: As in Keras; `"auto"` is off where there is only a CPU.
             auto_scale_loss: As in Keras.
 
         Raises:
-            ValueError: If a dict names an unknown task, or an argument does not work on several replicas.
+            ValueError: If a dict names an unknown task, or an argument does not work on several
+                replicas.
         """
         # In the order of names, so that permuting the tasks changes not even a rounding.
         tasks = sorted(self.tasks, key=lambda task: task.name)
@@ -153,7 +162,7 @@ class MultiTaskModel(keras.Model):
     # --- the step ---
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Predictions by task name; within a training or test step, the logits that losses and metrics read."""
+        """Predictions by task name; within a step, the logits that losses and metrics read."""
         inputs = self._unwrap(inputs)
         if _STEPPING.get() is self:
             return self._training_graph(inputs, training, mask)
@@ -201,7 +210,9 @@ class MultiTaskModel(keras.Model):
     @property
     def metrics_names(self) -> list[str]:
         """Names of the figures of `evaluate`, in its order."""
-        return ["loss", *sorted(self.get_metrics_result().keys() - {"loss"})] if self.compiled else []
+        return (
+            ["loss", *sorted(self.get_metrics_result().keys() - {"loss"})] if self.compiled else []
+        )
 
     # --- data ---
 
@@ -222,11 +233,12 @@ class MultiTaskModel(keras.Model):
     ) -> keras.callbacks.History:
         """Trains, with the arguments of `keras.Model.fit`.
 
-        Labels are a dict by task name (a plain array for one task). `class_weight` is a dict of class weights by task
-        name; `sample_weight` may be given for some tasks only.
+        Labels are a dict by task name (a plain array for one task). `class_weight` is a dict of
+        class weights by task name; `sample_weight` may be given for some tasks only.
 
         Raises:
-            ValueError: If labels are missing for a task, have a wrong shape or are outside what the task allows.
+            ValueError: If labels are missing for a task, have a wrong shape or are outside what the
+                task allows.
         """
         self._assert_compile_called("fit")
         x, y, sample_weight = self._prepare(x, y, sample_weight)
@@ -262,7 +274,7 @@ class MultiTaskModel(keras.Model):
         return_dict: bool = False,
         **kwargs: Any,
     ) -> Any:
-        """Evaluates, with the arguments of `keras.Model.evaluate`; labels and weights as for `fit`."""
+        """Evaluates, with the arguments of `keras.Model.evaluate`; labels as for `fit`."""
         self._assert_compile_called("evaluate")
         if not kwargs.get("_use_cached_eval_dataset"):
             x, y, sample_weight = self._prepare(x, y, sample_weight)
@@ -288,9 +300,9 @@ class MultiTaskModel(keras.Model):
     ) -> None:
         """Exports for serving, with the arguments of `keras.Model.export`.
 
-        A SavedModel has the signatures `serving_default` (raw columns by name where the model has a table, its own
-        inputs otherwise), one by each task's name that computes that task alone, and `packed` (its own inputs). It is
-        written aside and renamed into place.
+        A SavedModel has the signatures `serving_default` (raw columns by name where the model has a
+        table, its own inputs otherwise), one by each task's name that computes that task alone, and
+        `packed` (its own inputs). It is written aside and renamed into place.
 
         Raises:
             ValueError: If `filepath` exists.
@@ -307,7 +319,7 @@ class MultiTaskModel(keras.Model):
         return super().predict(self._unwrap(x), *args, **kwargs)
 
     def check_labels(self) -> None:
-        """Raises `ValueError` if labels seen since the last reset were outside what their tasks allow."""
+        """Raises `ValueError` if labels since the last reset were not what their tasks allow."""
         if keras.backend.backend() == "jax":
             self.jax_state_sync()
         self._loss_tracker.check_labels()
@@ -331,77 +343,11 @@ class MultiTaskModel(keras.Model):
         return inputs[self.input.name] if wrapped and self.input.name in inputs else inputs
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # Weights, losses and metrics are all built by now. Keras' own version reduces a batch over replicas to build
-        # them, which fails under MultiWorkerMirroredStrategy.
+        # Weights, losses and metrics are all built by now. Keras' own version reduces a batch over
+        # replicas to build them, which fails under MultiWorkerMirroredStrategy.
         with replicas.scope_of(self):
             if self.optimizer is not None and not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
-
-
-def _graph_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
-    names = ("inputs", "outputs")
-    given = {**dict(zip(names, args, strict=False)), **kwargs}
-    if not all(name in given for name in names) or not isinstance(given["outputs"], Mapping):
-        raise ValueError(
-            "A MultiTaskModel must be given `inputs` and a dict of `outputs` by task name. "
-            f"Received: {given}"
-        )
-    return given.pop("inputs"), dict(given.pop("outputs")), given
-
-
-def _bear_tasks(
-    tasks: list[Task], outputs: Mapping[str, keras.KerasTensor]
-) -> dict[str, keras.KerasTensor]:
-    """`outputs` in the tasks' order, each made by a `TaskOutput` that holds its task."""
-    names = [task.name for task in tasks]
-    if set(names) != set(outputs):
-        raise ValueError(
-            f"Argument `outputs` must be keyed by the tasks' names. Received: outputs={sorted(outputs)}, "
-            f"tasks={sorted(names)}"
-        )
-    for task in tasks:
-        shape = outputs[task.name].shape
-        if len(shape) < 2 or shape[-1] != task.units:
-            raise ValueError(
-                f"The output of task {task.name!r} must have shape (B, ..., {task.units}). "
-                f"Received: shape={shape}"
-            )
-    return {task.name: _borne(task, outputs[task.name]) for task in tasks}
-
-
-def _borne(task: Task, output: keras.KerasTensor) -> keras.KerasTensor:
-    head = task_output_of(output)
-    if head is not None and head.task == task:
-        return output
-    taken = output._keras_history.operation.name == task.name
-    return TaskOutput(task, name=f"{task.name}_output" if taken else task.name)(output)
-
-
-def _tasks_of(outputs: Mapping[str, keras.KerasTensor]) -> list[Task]:
-    heads = {name: task_output_of(output) for name, output in outputs.items()}
-    without = [name for name, head in heads.items() if head is None]
-    if without:
-        raise ValueError(
-            f"Argument `tasks` must be given with outputs that hold none. Received: outputs={without}"
-        )
-    return [head.task for head in heads.values()]
-
-
-def _check_names(model: MultiTaskModel) -> None:
-    """A task's name belongs to its head alone."""
-    heads = {output._keras_history.operation.name for output in model.output.values()}
-    behind = {_argument_name(output) for output in model.output.values()}
-    others = {layer.name for layer in model.layers} - heads - behind
-    for task in model.tasks:
-        if task.name in others:
-            raise ValueError(
-                f"A task must not bear the name of an input or of a layer. Received: {task.name!r}"
-            )
-
-
-def _argument_name(output: keras.KerasTensor) -> str:
-    operation, node_index, _ = output._keras_history
-    return operation._inbound_nodes[node_index].input_tensors[0]._keras_history.operation.name
 
 
 def _with_label_check(callbacks: Any) -> Any:

@@ -24,25 +24,31 @@ class Task:
 
         L = sum_i w_i c_i loss(y_i, p_i) / n
 
-    with sample weights `w`, class weights `c` and `n` the *number* of labelled entries. An entry is a row (binary,
-    multiclass), a column of a row (multilabel, several regression targets) or a pixel of a dense label.
+    with sample weights `w`, class weights `c` and `n` the *number* of labelled entries. An entry is
+    a row (binary, multiclass), a column of a row (multilabel, several regression targets) or a
+    pixel of a dense label.
 
     Args:
-        name: Letters, digits, `_`, `.` and `-`. The key of the task's labels, predictions, losses (`NAME_loss`) and
-            metrics (`NAME_auc`), and of its served signature.
+        name: Letters, digits, `_`, `.` and `-`. The key of the task's labels, predictions, losses
+            (`NAME_loss`) and metrics (`NAME_auc`), and of its served signature.
         kind: `"binary"`, `"multiclass"`, `"multilabel"` or `"regression"`.
-        units: Classes of a multiclass task, columns of a multilabel or regression task; 1 otherwise.
-        missing: What marks a missing label: `"auto"` (NaN in floats, -1 in integers), a number, or None.
-        given: Name of a binary task: this task exists only where that label is 1. An unknown label there leaves
-            the row out.
-        trained_on: `"given"` puts the loss on the rows where the task exists; `"all"` puts it on the product of the
-            probabilities along the `given` chain over all rows (the entire space, as ESMM).
+        units: Classes of a multiclass task, columns of a multilabel or regression task; 1
+            otherwise.
+        missing: What marks a missing label: `"auto"` (NaN in floats, -1 in integers), a number, or
+            None.
+        given: Name of a binary task: this task exists only where that label is 1. An unknown label
+            there leaves the row out.
+        trained_on: `"given"` puts the loss on the rows where the task exists; `"all"` puts it on
+            the product of the probabilities along the `given` chain over all rows (the entire
+            space, as ESMM).
         weight_column: Name, or names, of columns in the labels dict that hold row weights.
-        group_column: Name of the column in the labels dict that holds a row's group, for grouped metrics.
+        group_column: Name of the column in the labels dict that holds a row's group, for grouped
+            metrics.
         loss: Keras loss, its name or its config; None is the kind's own loss.
         metrics: Keras metrics, names or configs; None are the kind's own metrics.
         weight: Factor of this task's loss, unless `compile(loss_weights=...)` gives another.
-        class_weight: Weights by class, for binary and multiclass tasks; `fit(class_weight=...)` overrides it.
+        class_weight: Weights by class, for binary and multiclass tasks; `fit(class_weight=...)`
+            overrides it.
 
     Raises:
         ValueError: If a name, a kind or a combination of arguments is not allowed.
@@ -120,10 +126,11 @@ class Task:
 
 
 def as_tasks(tasks: Task | str | Iterable[Task | str]) -> list[Task]:
-    """`tasks` as a list of `Task`s, a string meaning a binary task; checks what they say of each other.
+    """`tasks` as a list of `Task`s, a string meaning a binary task; checks them as a whole.
 
     Raises:
-        ValueError: If there is no task, a name stands twice, or `given` names no binary task or a cycle.
+        ValueError: If there is no task, a name stands twice, or `given` names no binary task or a
+            cycle.
     """
     listed = [tasks] if isinstance(tasks, Task | str) else list(tasks)
     made = [Task(task) if isinstance(task, str) else task for task in listed]
@@ -168,8 +175,8 @@ def given_chain(task: Task, by_name: Mapping[str, Task]) -> list[Task]:
 def _check_name(name: Any) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
-            "A task's name must start with a letter, a digit or '.', and go on with those, '_' or '-'. "
-            f"Received: name={name!r}"
+            "A task's name must start with a letter, a digit or '.', and go on with those, '_' or "
+            f"'-'. Received: name={name!r}"
         )
     if name in RESERVED_NAMES:
         raise ValueError(
@@ -184,8 +191,8 @@ def _check_task_units(name: str, kind: str, units: Any) -> int:
         return 1
     if kind == "binary" and units != 1:
         raise ValueError(
-            f"Argument `units` of the binary task {name!r} must be 1 or None; several yes-or-no columns "
-            f'are kind="multilabel". Received: units={units!r}'
+            f"Argument `units` of the binary task {name!r} must be 1 or None; several yes-or-no "
+            f'columns are kind="multilabel". Received: units={units!r}'
         )
     least = 2 if kind == "multiclass" else 1
     if units is None or check_positive("units", units) < least:
@@ -210,8 +217,8 @@ def _check_trained_on(name: str, kind: str, given: str | None, trained_on: Any, 
     check_choice("trained_on", trained_on, ("given", "all"))
     if trained_on == "all" and (given is None or kind != "binary" or loss is not None):
         raise ValueError(
-            f'Argument `trained_on="all"` of task {name!r} must go with kind="binary", a `given` task and '
-            f"no `loss` of its own: it is the cross-entropy of a product of probabilities. "
+            f'Argument `trained_on="all"` of task {name!r} must go with kind="binary", a `given` '
+            "task and no `loss` of its own: it is the cross-entropy of a product of probabilities. "
             f"Received: kind={kind!r}, given={given!r}, loss={loss!r}"
         )
     return trained_on
@@ -226,14 +233,14 @@ def _check_class_weight(
     weights = {int(label): float(weight) for label, weight in class_weight.items()}
     if not weights or any(label not in range(classes) for label in weights):
         raise ValueError(
-            f"Argument `class_weight` of the {kind} task {name!r} must map classes in [0, {classes}) to "
-            f"weights. Received: class_weight={dict(class_weight)}"
+            f"Argument `class_weight` of the {kind} task {name!r} must map classes in "
+            f"[0, {classes}) to weights. Received: class_weight={dict(class_weight)}"
         )
     return weights
 
 
 def _as_config(value: Any) -> Any:
-    """An object gives its config, so that no two models share its state; names and functions stay."""
+    """An object gives its config, so that no two models share its state."""
     if isinstance(value, keras.losses.Loss | keras.metrics.Metric):
         return keras.saving.serialize_keras_object(value)
     return value

@@ -13,8 +13,8 @@ class TaskOutput(keras.layers.Layer):
 
     `prediction = activation(logits[..., index, :])`, or `activation(logits)` where `index` is None.
 
-    The layer keeps its task, so a model that is reloaded or cloned finds its tasks in its own graph. Losses read its
-    input, the logits, and metrics its output.
+    The layer keeps its task, so a model that is reloaded or cloned finds its tasks in its own
+    graph. Losses read its input, the logits, and metrics its output.
 
     Args:
         task: The `Task` that is predicted.

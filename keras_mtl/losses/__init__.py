@@ -1,1 +1,1 @@
-
+"""Losses of single entries."""

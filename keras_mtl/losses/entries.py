@@ -26,7 +26,7 @@ EntryLoss = Callable[[Any, Any], Any]
 
 
 def default_loss(kind: str) -> EntryLoss:
-    """The loss of a kind: labels (..., U) and logits (..., U) to entry losses (..., U), multiclass (..., 1)."""
+    """The loss of a kind: labels and logits (..., U) to entry losses (..., U or 1)."""
     return {
         "binary": _binary_crossentropy,
         "multilabel": _binary_crossentropy,
@@ -36,10 +36,12 @@ def default_loss(kind: str) -> EntryLoss:
 
 
 def joint_crossentropy(labels: Any, log_probabilities: Sequence[Any]) -> Any:
-    """Cross-entropy of a product of probabilities, `-y s - (1 - y) log(1 - exp(s))` with `s` the sum of their logs.
+    """Cross-entropy of a product of probabilities, from their logs.
 
-    `log(1 - exp(s))` is taken as `log(-expm1(s))` near 0 and `log1p(-exp(s))` below, so that neither a product near
-    1 nor one near 0 loses its gradient.
+    `-y s - (1 - y) log(1 - exp(s))` with `s` the sum of the logs.
+
+    `log(1 - exp(s))` is taken as `log(-expm1(s))` near 0 and `log1p(-exp(s))` below, so that
+    neither a product near 1 nor one near 0 loses its gradient.
     """
     log_product = sum(log_probabilities[1:], log_probabilities[0])  # (B, 1)
     # Below the smallest float32 gap under 0 the complement has no logarithm.
@@ -47,9 +49,7 @@ def joint_crossentropy(labels: Any, log_probabilities: Sequence[Any]) -> Any:
     near_one = log_product > -0.6931472
     inner = ops.where(near_one, log_product, -1.0)
     outer = ops.where(near_one, -1.0, log_product)
-    log_complement = ops.where(
-        near_one, ops.log(-ops.expm1(inner)), ops.log1p(-ops.exp(outer))
-    )
+    log_complement = ops.where(near_one, ops.log(-ops.expm1(inner)), ops.log1p(-ops.exp(outer)))
     return -labels * log_product - (1.0 - labels) * log_complement
 
 
@@ -63,8 +63,9 @@ def log_probability(output: Any, is_logits: bool) -> Any:
 class OwnLoss:
     """A user's Keras loss, evaluated entry by entry.
 
-    A loss that averages independent columns is evaluated a column at a time, any other on whole vectors. It gets
-    logits if it says `from_logits`, or if it was named by a string and takes `from_logits`; predictions otherwise.
+    A loss that averages independent columns is evaluated a column at a time, any other on whole
+    vectors. It gets logits if it says `from_logits`, or if it was named by a string and takes
+    `from_logits`; predictions otherwise.
 
     Args:
         loss: Name, config, `keras.losses.Loss` or function of `(y_true, y_pred)`.

@@ -17,9 +17,10 @@ Tensors = dict[str, Any]
 def export_saved_model(model: Any, filepath: str | os.PathLike[str]) -> list[str]:
     """Writes `model`, a `MultiTaskModel`, as a SavedModel; returns the names of its signatures.
 
-    Signatures: `serving_default` takes the raw columns by name, or the model's own inputs where it has no table; one
-    by the name of each task computes that task alone; `packed` takes the model's own inputs. Outputs are float32,
-    (B, ..., units), by task name. A task that is trained on the whole space also gives its product as `NAME_joint`.
+    Signatures: `serving_default` takes the raw columns by name, or the model's own inputs where it
+    has no table; one by the name of each task computes that task alone; `packed` takes the model's
+    own inputs. Outputs are float32, (B, ..., units), by task name. A task that is trained on the
+    whole space also gives its product as `NAME_joint`.
 
     Raises:
         ValueError: If `filepath` exists, or Keras does not run on TensorFlow.
@@ -30,7 +31,8 @@ def export_saved_model(model: Any, filepath: str | os.PathLike[str]) -> list[str
 
     signatures = _signatures(model)
     module = tf.Module()
-    # What the signatures read and nothing else: no optimizer, no metrics, no seeds, each variable once.
+    # What the signatures read and nothing else: no optimizer, no metrics, no seeds, each variable
+    # once.
     module.weights = list({v.ref(): v for f in signatures.values() for v in f.variables}.values())
     if model.features is not None:
         module.lookups = model.features.lookup_resources()
@@ -50,12 +52,14 @@ def export_saved_model(model: Any, filepath: str | os.PathLike[str]) -> list[str
 def _check(target: Path) -> None:
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
-            "A SavedModel is written by Keras on TensorFlow: load the saved model with KERAS_BACKEND=tensorflow and "
-            f"export it there. Received: backend={keras.backend.backend()!r}"
+            "A SavedModel is written by Keras on TensorFlow: load the saved model with "
+            "KERAS_BACKEND=tensorflow and export it there. "
+            f"Received: backend={keras.backend.backend()!r}"
         )
     if target.exists():
         raise ValueError(
-            f"Argument `filepath` must name a folder that does not exist yet. Received: filepath={target}"
+            "Argument `filepath` must name a folder that does not exist yet. "
+            f"Received: filepath={target}"
         )
 
 

@@ -1,1 +1,1 @@
-
+"""How a model is trained: labels, masks, losses, metrics, replicas. Private."""

@@ -23,8 +23,8 @@ def losses_by_task(tasks: Sequence[Task], loss: Any) -> dict[str, Any]:
     for task in tasks:
         if task.trained_on == "all" and task.name in own:
             raise ValueError(
-                f'Argument `loss` must leave out tasks that are trained on "all" rows: theirs is the '
-                f"cross-entropy of a product. Received: loss for {task.name!r}"
+                f'Argument `loss` must leave out tasks that are trained on "all" rows: theirs is '
+                f"the cross-entropy of a product. Received: loss for {task.name!r}"
             )
     return own
 
@@ -37,7 +37,9 @@ def metrics_by_task(tasks: Sequence[Task], metrics: Any, weighted: Any) -> dict[
     first, second = (_by_task("metrics", tasks, given) for given in (metrics, weighted))
     own: dict[str, list[Any]] = {}
     for task in tasks:
-        asked = [given for given in (first.get(task.name), second.get(task.name)) if given is not None]
+        asked = [
+            given for given in (first.get(task.name), second.get(task.name)) if given is not None
+        ]
         if asked:
             own[task.name] = [m for given in asked for m in _listed(given)]
         elif task.metrics is not None:
@@ -76,7 +78,7 @@ def steps_per_execution(asked: Any, run_eagerly: bool) -> int:
 
 
 def check_distribution(optimizer: Any, steps: int, jit_compile: Any) -> None:
-    """Raises `ValueError` for what gives other numbers, or none, on several replicas than on one."""
+    """Raises `ValueError` for what gives other numbers on several replicas than on one."""
     replicas.check_strategy()
     if replicas.num_replicas() == 1:
         return

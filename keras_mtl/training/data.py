@@ -1,4 +1,4 @@
-"""What `fit`, `evaluate` and `predict` hand to Keras: labels by name, complete weights, checked values."""
+"""What `fit` and `evaluate` hand to Keras: labels by name, complete weights, checked values."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,8 +27,8 @@ def prepare_arrays(
 ) -> tuple[dict[str, Any], Any]:
     """Labels and sample weights held in arrays, as Keras' array adapter takes them.
 
-    Columns that no task reads are left out, every label is checked against its task, and weights that are given for
-    some tasks only are completed with ones.
+    Columns that no task reads are left out, every label is checked against its task, and weights
+    that are given for some tasks only are completed with ones.
 
     Args:
         tasks: The model's tasks.
@@ -45,7 +45,7 @@ def prepare_arrays(
 
 
 def check_array(task: Task, labels: np.ndarray, output_shape: tuple[Any, ...]) -> None:
-    """Raises `ValueError` if the labels of a task have a wrong shape, or values that it does not allow."""
+    """Raises `ValueError` if labels have a shape or values that their task does not allow."""
     if labels.dtype.kind not in "fiub":
         raise ValueError(
             f"Labels of task {task.name!r} must be numbers. Received: dtype={labels.dtype}"

@@ -84,7 +84,7 @@ class TaskGroup:
         return keras.activations.get(activation_of(self.task))(outputs)
 
     def entry_losses(self, entries: Entries) -> tuple[Any, Any, Any]:
-        """Entry losses with their mask and weights; (B, ..., T, 1) where a loss looks at whole vectors."""
+        """Entry losses, mask, weights; (B, ..., T, 1) where a loss looks at whole vectors."""
         if self.loss is None:
             losses = default_loss(self.kind)(entries.labels.values, self.logits(entries.outputs))
             return losses, entries.mask, entries.weights
@@ -120,7 +120,7 @@ class TaskGroup:
 
 
 def weigh(tasks: Sequence[Task], y: Mapping[str, Any], sample_weight: Any, mask: Any) -> Any:
-    """Mask times sample weights; a weight that is not a number on an unlabelled entry changes nothing."""
+    """Mask times sample weights; even a NaN weight of an unlabelled entry changes nothing."""
     weights = row_weights(tasks, y, sample_weight, mask)
     return mask if weights is None else ops.where(mask > 0, weights, 0.0) * mask
 
@@ -131,7 +131,7 @@ def group_tasks(
     losses: Mapping[str, Any],
     own_metrics: Mapping[str, Any],
 ) -> list[TaskGroup]:
-    """Splits `tasks` into groups; a task with a loss, metrics or product of its own is a group of one."""
+    """Splits `tasks`; one with a loss, metrics or product of its own is a group of one."""
     by_name = {task.name: task for task in tasks}
     members: dict[tuple[Any, ...], list[Task]] = {}
     for task in tasks:

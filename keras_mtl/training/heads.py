@@ -20,8 +20,9 @@ ACTIVATION_BY_KIND = {
 class Head:
     """Where a task's logits stand.
 
-    `key` names an output of the training graph, `index` the task's slice on its last but one axis (None: the tensor
-    is this task's alone), and `logits` tells logits from a prediction whose activation could not be taken off.
+    `key` names an output of the training graph, `index` the task's slice on its last but one axis
+    (None: the tensor is this task's alone), and `logits` tells logits from a prediction whose
+    activation could not be taken off.
     """
 
     key: str
@@ -32,8 +33,8 @@ class Head:
 class TrainingGraph:
     """The model's graph up to its logits, on the model's own layers and weights.
 
-    Stacked heads are evaluated once for all their tasks, and an output's final sigmoid or softmax is left out, so a
-    confidently wrong row keeps its gradient on every backend.
+    Stacked heads are evaluated once for all their tasks, and an output's final sigmoid or softmax
+    is left out, so a confidently wrong row keeps its gradient on every backend.
     """
 
     def __init__(self, inputs: Any, outputs: dict[str, keras.KerasTensor]) -> None:
@@ -48,7 +49,9 @@ class TrainingGraph:
         self._graph = keras.Model(inputs, tensors)
 
     def __call__(self, inputs: Any, training: bool | None, mask: Any) -> dict[str, Any]:
-        # `call`, not `__call__`: the model's own call is under way, and layers' losses belong to it.
+        """Logits by key."""
+        # `call`, not `__call__`: the model's own call is under way, and layers' losses belong to
+        # it.
         return self._graph.call(inputs, training=training, mask=mask)
 
 
@@ -90,9 +93,7 @@ def _logits_behind(output: keras.KerasTensor) -> tuple[keras.KerasTensor, int | 
     return (prediction, None, False) if logits is None else (logits, None, True)
 
 
-def _before_activation(
-    prediction: keras.KerasTensor, activation: str
-) -> keras.KerasTensor | None:
+def _before_activation(prediction: keras.KerasTensor, activation: str) -> keras.KerasTensor | None:
     """The tensor that `activation` was applied to, or None if `prediction` was made otherwise."""
     operation = prediction._keras_history.operation
     if getattr(operation, "axis", -1) not in (-1, len(prediction.shape) - 1):

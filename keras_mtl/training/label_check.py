@@ -6,7 +6,7 @@ import keras
 
 
 class LabelCheck(keras.callbacks.Callback):
-    """Raises after the first batch, and at the latest after the epoch, if labels were outside what tasks allow.
+    """Raises after the first batch, or at the latest the epoch, if a task forbids its labels.
 
     The step itself leaves such labels out, compiled by XLA or not; here the user is told.
     """

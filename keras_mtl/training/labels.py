@@ -1,4 +1,4 @@
-"""From the labels dict of a batch to values, masks and weights, stacked over the tasks of a group."""
+"""From the labels dict of a batch to values, masks and weights, stacked over a group's tasks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,10 @@ from keras_mtl.task import Task
 class Labels:
     """Labels of a group of tasks, one value an entry.
 
-    Shapes are (B, ..., T, U); multiclass labels, one class a row, have U = 1. `known` is 1.0 where an entry has a
-    label that the loss and the metrics may see, `invalid` where its value is outside what the task allows; such an
-    entry counts as missing in the step and is reported at the epoch's end. `values` are 0 where unknown.
+    Shapes are (B, ..., T, U); multiclass labels, one class a row, have U = 1. `known` is 1.0 where
+    an entry has a label that the loss and the metrics may see, `invalid` where its value is outside
+    what the task allows; such an entry counts as missing in the step and is reported at the epoch's
+    end. `values` are 0 where unknown.
     """
 
     values: Any
@@ -33,12 +34,15 @@ def label_of(task: Task, y: Mapping[str, Any]) -> Any:
     """
     if task.name not in y or y[task.name] is None:
         raise ValueError(
-            f"Labels must hold every task of the model. Missing: {task.name!r}. Received: {sorted(y)}"
+            f"Labels must hold every task of the model. Missing: {task.name!r}. "
+            f"Received: {sorted(y)}"
         )
     return y[task.name]
 
 
-def read_labels(tasks: Sequence[Task], y: Mapping[str, Any], entry_shape: tuple[Any, ...]) -> Labels:
+def read_labels(
+    tasks: Sequence[Task], y: Mapping[str, Any], entry_shape: tuple[Any, ...]
+) -> Labels:
     """Labels of `tasks`, whose entries each have `entry_shape` (..., U) behind the batch axis."""
     columns = [_as_entries(task, label_of(task, y), entry_shape) for task in tasks]
     raw = ops.stack([ops.cast(column, "float32") for column in columns], axis=-2)  # (B, ..., T, U)
@@ -53,7 +57,7 @@ def read_labels(tasks: Sequence[Task], y: Mapping[str, Any], entry_shape: tuple[
 def row_weights(
     tasks: Sequence[Task], y: Mapping[str, Any], sample_weight: Any, like: Any
 ) -> Any | None:
-    """Sample weights times weight columns, shaped as `like` (B, ..., T, U); None where no task has any."""
+    """Sample weights times weight columns, shaped as `like` (B, ..., T, U); None for none."""
     factors = [_weight_factors(task, y, sample_weight) for task in tasks]
     if not any(factors):
         return None

@@ -45,7 +45,9 @@ class Objective:
         class_weight: Mapping[str, Any],
     ) -> TaskSums:
         """Sums of a batch, from the training graph's outputs."""
-        sums = [self._sums(group, outputs, y, sample_weight, class_weight) for group in self._groups]
+        sums = [
+            self._sums(group, outputs, y, sample_weight, class_weight) for group in self._groups
+        ]
         joined = [ops.concatenate(part) for part in zip(*sums, strict=True)]
         if self._order != list(range(len(self._order))):
             joined = [ops.take(part, self._order) for part in joined]
@@ -79,7 +81,7 @@ class Objective:
     def _joint(
         self, group: TaskGroup, outputs: Mapping[str, Any], y: Mapping[str, Any], sample_weight: Any
     ) -> tuple[Any, Any, Any, Any]:
-        """Cross-entropy of the product of probabilities along the task's chain, on every row it is known for."""
+        """Cross-entropy of the product of probabilities along the chain, where it is known."""
         chain = [*reversed(group.chains[0]), group.task]
         labels, mask = (ops.expand_dims(x, -2) for x in joint_labels(chain, y))  # (B, 1, 1)
         logs = [self._log_probability(task, outputs) for task in chain]

@@ -28,7 +28,7 @@ def num_replicas() -> int:
 
 
 def reducible_logs(step_result: Any) -> Any:
-    """Logs as rank-1 tensors under a multi-worker strategy, which averages them over their first axis."""
+    """Logs of rank 1 under a multi-worker strategy, which averages over their first axis."""
     if not _ON_TENSORFLOW or not _is_multi_worker():
         return step_result
     return keras.tree.map_structure(lambda log: keras.ops.reshape(log, (-1,)), step_result)
@@ -48,8 +48,8 @@ def check_strategy() -> None:
     strategy = tf.distribute.get_strategy()
     if isinstance(strategy, tf.distribute.ParameterServerStrategy):
         raise ValueError(
-            "A model must be compiled under the default, OneDevice, Mirrored or MultiWorkerMirrored strategy. "
-            f"Received: {type(strategy).__name__}"
+            "A model must be compiled under the default, OneDevice, Mirrored or "
+            f"MultiWorkerMirrored strategy. Received: {type(strategy).__name__}"
         )
 
 

@@ -8,7 +8,7 @@ from keras_mtl.training.labels import read_labels
 
 
 def existence(chain: Sequence[Task], y: Mapping[str, Any]) -> Any:
-    """1.0 on the rows where every task of `chain` is known to be 1, (B, 1); an unknown parent leaves the row out."""
+    """1.0 on the rows where every task of `chain` is known to be 1, (B, 1)."""
     rows: Any = 1.0
     for parent in chain:
         labels = read_labels([parent], y, (1,))

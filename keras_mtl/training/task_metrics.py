@@ -1,4 +1,4 @@
-"""Metrics of all tasks: stacked where tasks share the defaults of their kind, the user's own elsewhere."""
+"""Metrics of all tasks: stacked where tasks share their kind's defaults, the user's elsewhere."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,9 +12,10 @@ from keras_mtl.training.groups import Entries, TaskGroup
 
 
 class TaskMetrics(keras.metrics.Metric):
-    """Updates every task's metrics from the training graph's outputs; results are keyed `TASK_METRIC`.
+    """Every task's metrics, from the training graph's outputs; results are keyed `TASK_METRIC`.
 
-    A metric sees labelled entries only, weighted by mask times sample weights, never by class weights.
+    A metric sees labelled entries only, weighted by mask times sample weights, never by class
+    weights.
     """
 
     def __init__(self, groups: Sequence[TaskGroup], own: Mapping[str, Sequence[Any]]) -> None:
@@ -91,7 +92,8 @@ class StackedMean:
 class TaskMetric:
     """A Keras metric of one task, fed with the task's labelled entries.
 
-    Columns of multilabel and regression tasks are entries of their own, unless the metric looks at whole vectors.
+    Columns of multilabel and regression tasks are entries of their own, unless the metric looks at
+    whole vectors.
     """
 
     def __init__(self, metric: Any, group: TaskGroup, index: int = 0) -> None:

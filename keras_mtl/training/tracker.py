@@ -10,12 +10,13 @@ from keras_mtl.training.objective import TaskSums
 
 
 class LossTracker(keras.metrics.Metric):
-    """Each task's loss over all labelled entries since the last reset, and their weighted sum with the regularisers.
+    """Each task's loss over all labelled entries since the last reset, and their weighted sum.
 
-    `loss = sum_t w_t (sum of entry losses / number of entries) + mean over steps of the regularisers`
+    `loss = sum_t w_t (sum of entry losses / number of entries) + mean over steps of the
+    regularisers`
 
-    Sums, not means, are added up over batches and replicas, so neither batch size nor the number of replicas
-    changes a figure.
+    Sums, not means, are added up over batches and replicas, so neither batch size nor the number of
+    replicas changes a figure.
     """
 
     def __init__(self, names: Sequence[str], weights: Sequence[float]) -> None:
@@ -40,7 +41,7 @@ class LossTracker(keras.metrics.Metric):
         self._steps.assign_add(1.0)
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: the trainer's own mean over batches weights them by their rows, labelled or not."""
+        """Nothing: the trainer's mean over batches would weight rows, labelled or not."""
 
     def result(self) -> dict[str, Any]:
         """`loss`, and `NAME_loss` of every task."""
@@ -50,7 +51,7 @@ class LossTracker(keras.metrics.Metric):
         return {"loss": total} | {f"{name}_loss": losses[t] for t, name in enumerate(self._names)}
 
     def check_labels(self) -> None:
-        """Raises `ValueError` if labels since the last reset were outside what their tasks allow."""
+        """Raises `ValueError` for labels since the last reset that their tasks forbid."""
         counts = ops.convert_to_numpy(self._invalid)
         sums = ops.convert_to_numpy(self._invalid_values)
         if counts.any():
@@ -58,7 +59,7 @@ class LossTracker(keras.metrics.Metric):
         for name, count, value in zip(self._names, counts, sums, strict=True):
             if count > 0:
                 raise ValueError(
-                    f"Labels of task {name!r} must lie in what the task allows or be marked missing. "
+                    f"Labels of task {name!r} must be what the task allows or marked missing. "
                     f"Received: {int(count)} labels outside, of mean value {value / count:g}; "
                     "they were left out of the loss"
                 )

@@ -1,6 +1,7 @@
 """What several constructors share: inputs, towers, heads.
 
-Stacks over tasks are in the order of the tasks' names, so permuting the `tasks` argument changes nothing.
+Stacks over tasks are in the order of the tasks' names, so permuting the `tasks` argument changes
+nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,8 +14,8 @@ from keras import ops
 from keras_mtl.checks import check_positive, check_units, did_you_mean
 from keras_mtl.features import TabularFeatures
 from keras_mtl.layers import Experts, TaskDense
-from keras_mtl.layers.task_output import TaskOutput
 from keras_mtl.layers.initialization import derive_seed
+from keras_mtl.layers.task_output import TaskOutput
 from keras_mtl.model import MultiTaskModel
 from keras_mtl.task import Task, as_tasks
 from keras_mtl.training.heads import activation_of
@@ -82,8 +83,8 @@ def as_representation(inputs: Any, seed: int | None) -> keras.KerasTensor:
     """The tensor that a model starts from, of any of the forms that `inputs` may have.
 
     Args:
-        inputs: A width D (one input called "features"), a `TabularFeatures` table, a `KerasTensor` of any functional
-            graph, or a dict of them, which are concatenated on the last axis.
+        inputs: A width D (one input called "features"), a `TabularFeatures` table, a `KerasTensor`
+            of any functional graph, or a dict of them, which are concatenated on the last axis.
         seed: Seed of a table's embeddings.
     """
     if isinstance(inputs, TabularFeatures):
@@ -97,15 +98,15 @@ def as_representation(inputs: Any, seed: int | None) -> keras.KerasTensor:
     elif isinstance(inputs, int):
         return keras.Input((check_positive("inputs", inputs),), name="features")
     raise ValueError(
-        "Argument `inputs` must be a positive width, a TabularFeatures table, a KerasTensor or a dict of KerasTensors. "
-        f"Received: inputs={inputs!r}"
+        "Argument `inputs` must be a positive width, a TabularFeatures table, a KerasTensor or a "
+        f"dict of KerasTensors. Received: inputs={inputs!r}"
     )
 
 
 def as_separate_representations(
     inputs: Any, tasks: Sequence[Task], seed: int | None
 ) -> tuple[keras.KerasTensor, bool]:
-    """As `as_representation`, with embeddings for each task, (B, T, D), and True, where `inputs` is a table."""
+    """As `as_representation`; of a table, embeddings for each task (B, T, D), and True."""
     if not isinstance(inputs, TabularFeatures) or len(tasks) == 1:
         return as_representation(inputs, seed), False
     names = [f"embeddings_{task.name}" for task in tasks]
@@ -124,7 +125,8 @@ def build_model(
     """Puts towers and heads on a representation and makes the model.
 
     Args:
-        representation: (B, ..., T, U), a slot a task in the order of `sorted_tasks`; or (B, ..., U) where `shared`.
+        representation: (B, ..., T, U), a slot a task in the order of `sorted_tasks`; or (B, ..., U)
+            where `shared`.
         tasks: The tasks as the user gave them.
         towers: Towers and heads.
         network: Options of the towers.
@@ -215,6 +217,8 @@ def _source_inputs(outputs: Sequence[keras.KerasTensor]) -> Any:
     """The graph's inputs: one stays a plain tensor, several form a dict by name."""
     # One tensor at a time: Keras, given an input and its descendant, returns the descendant.
     sources = {
-        source.name: source for output in outputs for source in keras.utils.get_source_inputs(output)
+        source.name: source
+        for output in outputs
+        for source in keras.utils.get_source_inputs(output)
     }
     return next(iter(sources.values())) if len(sources) == 1 else sources

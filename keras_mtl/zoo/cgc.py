@@ -40,10 +40,12 @@ def cgc(
 ) -> MultiTaskModel:
     """Customized gate control: each task mixes its own experts and the shared ones.
 
-    `y_t = h_t(softmax(W_t x) S_t(x))`, with `S_t` the outputs of task t's own experts and of the shared ones.
+    `y_t = h_t(softmax(W_t x) S_t(x))`, with `S_t` the outputs of task t's own experts and of the
+    shared ones.
 
     Args:
-        inputs: A width D, a `TabularFeatures` table, a `KerasTensor` of any functional graph, or a dict of them.
+        inputs: A width D, a `TabularFeatures` table, a `KerasTensor` of any functional graph, or a
+            dict of them.
         tasks: `Task`s, or names of binary tasks.
         shared_experts: Number of experts that all tasks share.
         task_experts: Number of experts of each task's own, for all tasks or by task name.
@@ -51,7 +53,8 @@ def cgc(
         expert: A layer used in place of `expert_units`, copied for every expert.
         gate_units: Widths of hidden layers of the gates; empty for the paper's linear gate.
         tower_units: Widths of the towers, for all tasks or by task name; empty for none.
-        heads: Layers by task name; each replaces its task's tower and head, and gives the prediction.
+        heads: Layers by task name; each replaces its task's tower and head, and gives the
+            prediction.
         activation: Activation of experts and towers.
         normalization: `"batch"`, `"layer"` or None, before every activation of experts and towers.
         dropout: Rate after every activation of experts and towers, in [0, 1).
@@ -67,7 +70,13 @@ def cgc(
 
     Example:
 
-    >>> model = cgc(4, ["click", "buy"], shared_experts=1, task_experts={"click": 1, "buy": 2}, expert_units=8)
+    >>> model = cgc(
+    ...     4,
+    ...     ["click", "buy"],
+    ...     shared_experts=1,
+    ...     task_experts={"click": 1, "buy": 2},
+    ...     expert_units=8,
+    ... )
     >>> tuple(model.get_layer("cgc").output.shape)
     (None, 2, 8)
 

@@ -31,12 +31,13 @@ def mmoe(
     seed: int | None = None,
     name: str = "mmoe",
 ) -> MultiTaskModel:
-    """Experts that all tasks share, mixed for each task by a gate of its own; with `one_gate=True`, OMoE.
+    """Experts that all tasks share, mixed for each by a gate of its own; OMoE with `one_gate`.
 
     `y_t = h_t(sum_e g_t(x)_e f_e(x))`, `g_t(x) = softmax(W_t x)`.
 
     Args:
-        inputs: A width D, a `TabularFeatures` table, a `KerasTensor` of any functional graph, or a dict of them.
+        inputs: A width D, a `TabularFeatures` table, a `KerasTensor` of any functional graph, or a
+            dict of them.
         tasks: `Task`s, or names of binary tasks.
         num_experts: Number of experts E.
         expert_units: Widths of each expert's layers.
@@ -44,7 +45,8 @@ def mmoe(
         gate_units: Widths of hidden layers of the gates; empty for the paper's linear gate.
         one_gate: Whether one gate serves all tasks.
         tower_units: Widths of the towers, for all tasks or by task name; empty for none.
-        heads: Layers by task name; each replaces its task's tower and head, and gives the prediction.
+        heads: Layers by task name; each replaces its task's tower and head, and gives the
+            prediction.
         activation: Activation of experts and towers.
         normalization: `"batch"`, `"layer"` or None, before every activation of experts and towers.
         dropout: Rate after every activation of experts and towers, in [0, 1).
@@ -65,8 +67,8 @@ def mmoe(
     (None, 2, 8)
 
     Reference:
-        J. Ma et al., Modeling Task Relationships in Multi-task Learning with Multi-gate Mixture-of-Experts, KDD 2018,
-        eq. 5 to 8; OMoE is their one-gate baseline.
+        J. Ma et al., Modeling Task Relationships in Multi-task Learning with Multi-gate
+        Mixture-of-Experts, KDD 2018, eq. 5 to 8; OMoE is their one-gate baseline.
     """
     network = Network(activation, normalization, dropout, kernel_regularizer, seed)
     towers = Towers(tower_units, heads or {})

@@ -41,11 +41,13 @@ def ple(
 ) -> MultiTaskModel:
     """Progressive layered extraction: levels of shared experts and experts of each task's own.
 
-    `g_{t,j} = softmax(W_{t,j} g_{t,j-1}) S_{t,j}`, `g_{t,0} = x`, `y_t = h_t(g_{t,L})`: the gate of level j reads level
-    j-1, and every level but the last also hands a mixture of *all* its experts to the next level's shared ones.
+    `g_{t,j} = softmax(W_{t,j} g_{t,j-1}) S_{t,j}`, `g_{t,0} = x`, `y_t = h_t(g_{t,L})`: the gate of
+    level j reads level j-1, and every level but the last also hands a mixture of *all* its experts
+    to the next level's shared ones.
 
     Args:
-        inputs: A width D, a `TabularFeatures` table, a `KerasTensor` of any functional graph, or a dict of them.
+        inputs: A width D, a `TabularFeatures` table, a `KerasTensor` of any functional graph, or a
+            dict of them.
         tasks: `Task`s, or names of binary tasks.
         levels: Number of levels L.
         shared_experts: Number of experts a level that all tasks share.
@@ -54,7 +56,8 @@ def ple(
         expert: A layer used in place of `expert_units`, copied for every expert.
         gate_units: Widths of hidden layers of the gates; empty for the paper's linear gate.
         tower_units: Widths of the towers, for all tasks or by task name; empty for none.
-        heads: Layers by task name; each replaces its task's tower and head, and gives the prediction.
+        heads: Layers by task name; each replaces its task's tower and head, and gives the
+            prediction.
         activation: Activation of experts and towers.
         normalization: `"batch"`, `"layer"` or None, before every activation of experts and towers.
         dropout: Rate after every activation of experts and towers, in [0, 1).
@@ -70,7 +73,14 @@ def ple(
 
     Example:
 
-    >>> model = ple(4, ["click", "buy"], levels=2, shared_experts=1, task_experts={"click": 1, "buy": 2}, expert_units=8)
+    >>> model = ple(
+    ...     4,
+    ...     ["click", "buy"],
+    ...     levels=2,
+    ...     shared_experts=1,
+    ...     task_experts={"click": 1, "buy": 2},
+    ...     expert_units=8,
+    ... )
     >>> tuple(model.get_layer("ple").output.shape)
     (None, 2, 8)
 

@@ -32,11 +32,13 @@ def shared_bottom(
     `y_t = h_t(f(x))`, with `f` the trunk and `h_t` the tower and head of task t.
 
     Args:
-        inputs: A width D, a `TabularFeatures` table, a `KerasTensor` of any functional graph, or a dict of them.
+        inputs: A width D, a `TabularFeatures` table, a `KerasTensor` of any functional graph, or a
+            dict of them.
         tasks: `Task`s, or names of binary tasks.
         bottom_units: Widths of the trunk.
         tower_units: Widths of the towers, for all tasks or by task name; empty for none.
-        heads: Layers by task name; each replaces its task's tower and head, and gives the prediction.
+        heads: Layers by task name; each replaces its task's tower and head, and gives the
+            prediction.
         activation: Activation of trunk and towers.
         normalization: `"batch"`, `"layer"` or None, before every activation.
         dropout: Rate after every activation, in [0, 1).
@@ -57,7 +59,8 @@ def shared_bottom(
     {'click': (None, 1), 'price': (None, 1)}
 
     Reference:
-        R. Caruana, Multitask Learning, Machine Learning 28, 1997; as eq. 1 of J. Ma et al., KDD 2018.
+        R. Caruana, Multitask Learning, Machine Learning 28, 1997; as eq. 1 of J. Ma et al., KDD
+        2018.
     """
     network = Network(activation, normalization, dropout, kernel_regularizer, seed)
     towers = Towers(tower_units, heads or {})

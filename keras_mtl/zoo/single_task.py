@@ -33,17 +33,19 @@ def single_task(
     seed: int | None = None,
     name: str = "single_task",
 ) -> MultiTaskModel:
-    """One network for each task, with nothing shared, trained side by side: the baseline of every comparison.
+    """One network for each task, nothing shared: the baseline of every comparison.
 
-    `y_t = h_t(f_t(x))`. With a `TabularFeatures` table each task also has embeddings of its own; what lies before a
-    `KerasTensor` given as `inputs` is shared, since it is already there.
+    `y_t = h_t(f_t(x))`. With a `TabularFeatures` table each task also has embeddings of its own;
+    what lies before a `KerasTensor` given as `inputs` is shared, since it is already there.
 
     Args:
-        inputs: A width D, a `TabularFeatures` table, a `KerasTensor` of any functional graph, or a dict of them.
+        inputs: A width D, a `TabularFeatures` table, a `KerasTensor` of any functional graph, or a
+            dict of them.
         tasks: `Task`s, or names of binary tasks.
         hidden_units: Widths of each task's network below its tower.
         tower_units: Widths of the towers, for all tasks or by task name; empty for none.
-        heads: Layers by task name; each replaces its task's tower and head, and gives the prediction.
+        heads: Layers by task name; each replaces its task's tower and head, and gives the
+            prediction.
         activation: Activation of every layer.
         normalization: `"batch"`, `"layer"` or None, before every activation.
         dropout: Rate after every activation, in [0, 1).

@@ -193,7 +193,9 @@ def test_layers_that_share_a_seed_generator_differ():
 
 
 @pytest.mark.parametrize("seed", [None, 7])
-@pytest.mark.parametrize("make_seed", [lambda: 3, lambda: None, lambda: keras.random.SeedGenerator(3)])
+@pytest.mark.parametrize(
+    "make_seed", [lambda: 3, lambda: None, lambda: keras.random.SeedGenerator(3)]
+)
 def test_copies_of_an_expert_differ_in_every_weight(seed, make_seed):
     shared = initializers.GlorotUniform(seed=make_seed())
     dense = [keras.layers.Dense(30, kernel_initializer=shared) for _ in range(2)]
@@ -209,4 +211,4 @@ def test_a_seed_depends_on_every_name_and_none_stays_none():
     seeds = [derive_seed(1), derive_seed(1, "a"), derive_seed(1, "a", "b"), derive_seed(2, "a")]
     assert len(set(seeds)) == 4
     assert all(0 <= seed < 2**31 for seed in seeds)
-    assert derive_seed(1, "a") == 1139119116 or True
+    assert derive_seed(1, "a") == 1603193915  # on every machine, in every version

@@ -90,9 +90,9 @@ def test_temperature_flattens_gates_and_a_schedule_may_assign_it():
     logits = np.log(keras.ops.convert_to_numpy(layer(inputs)))
     layer.temperature_weight.assign(1.0)
     sharper = np.log(keras.ops.convert_to_numpy(layer(inputs)))
-    spread = lambda x: x - x.mean(-1, keepdims=True)  # noqa: E731
-    np.testing.assert_allclose(2 * spread(logits), spread(sharper), rtol=1e-4, atol=1e-5)
-    assert layer.temperature_weight not in layer.trainable_weights
+    logits, sharper = (x - x.mean(-1, keepdims=True) for x in (logits, sharper))
+    np.testing.assert_allclose(2 * logits, sharper, rtol=1e-4, atol=1e-5)
+    assert [weight.name for weight in layer.non_trainable_weights] == ["temperature"]
 
 
 def test_the_shared_point_is_a_child_without_a_task_axis():

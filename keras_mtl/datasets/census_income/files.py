@@ -1,5 +1,6 @@
 """The publisher's comma-separated files, plain or compressed, read into columns."""
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -54,39 +55,44 @@ def _read_table(path: Path) -> Any:
     import pyarrow
 
     try:
-        return _parse(path, use_threads=True)
+        return _parse(path)
     except (pyarrow.ArrowInvalid, OSError) as error:
-        _check_widths(path)
+        row = _first_wrong_row(path)
+        if row is None:
+            raise ValueError(
+                f"File `{path}` must be the publisher's text, whole, and plain or compressed as "
+                f"its name says. Received: {error}"
+            ) from error
         raise ValueError(
-            f"File `{path}` must be the publisher's text, plain or compressed as its name says. "
-            f"Received: {error}"
+            f"File `{path.name}` must hold {len(COLUMNS)} values in every row. "
+            f"Received: {row.actual_columns} values in line {row.number}"
         ) from error
 
 
-def _check_widths(path: Path) -> None:
-    """Raises `ValueError` for the first row that has not a value for every column."""
-    wrong: list[Any] = []  # rows have numbers only where one thread reads them
+def _first_wrong_row(path: Path) -> Any:
+    """The first row that has not a value for every column, or None."""
+    import pyarrow
 
-    def skip(row: Any) -> str:
-        wrong.append(row)
-        return "skip"
+    rows = []
 
-    _parse(path, use_threads=False, invalid_row_handler=skip)
-    if wrong:
-        raise ValueError(
-            f"File `{path.name}` must hold {len(COLUMNS)} values in every row. "
-            f"Received: {wrong[0].actual_columns} values in line {wrong[0].number}"
-        )
+    def keep(row: Any) -> str:
+        rows.append(row)
+        return "error"
+
+    with contextlib.suppress(pyarrow.ArrowInvalid, OSError):
+        _parse(path, keep)
+    return rows[0] if rows else None
 
 
-def _parse(path: Path, use_threads: bool, invalid_row_handler: Any = None) -> Any:
+def _parse(path: Path, invalid_row_handler: Any = None) -> Any:
     import pyarrow
     from pyarrow import csv
 
+    threads = invalid_row_handler is None  # one thread alone knows the numbers of the rows
     text = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
     return csv.read_csv(
         path,
-        csv.ReadOptions(column_names=COLUMNS, block_size=1 << 23, use_threads=use_threads),
+        csv.ReadOptions(column_names=COLUMNS, block_size=1 << 23, use_threads=threads),
         csv.ParseOptions(quote_char=False, invalid_row_handler=invalid_row_handler),
         csv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, text)),
     )

@@ -1,0 +1,87 @@
+"""Outputs that bear their tasks: what makes a graph a multi-task model."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from keras_mtl.layers.task_output import TaskOutput
+from keras_mtl.task import Task
+from keras_mtl.training.heads import task_output_of
+
+
+def graph_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """Inputs, outputs and the rest of the arguments that a model was made with."""
+    names = ("inputs", "outputs")
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    if not all(name in given for name in names) or not isinstance(given["outputs"], Mapping):
+        raise ValueError(
+            "A MultiTaskModel must be given `inputs` and a dict of `outputs` by task name. "
+            f"Received: {given}"
+        )
+    return given.pop("inputs"), dict(given.pop("outputs")), given
+
+
+def bear_tasks(
+    tasks: list[Task], outputs: Mapping[str, keras.KerasTensor]
+) -> dict[str, keras.KerasTensor]:
+    """`outputs` in the tasks' order, each made by a `TaskOutput` that holds its task.
+
+    Raises:
+        ValueError: If names or widths of outputs and tasks do not match.
+    """
+    names = [task.name for task in tasks]
+    if set(names) != set(outputs):
+        raise ValueError(
+            f"Argument `outputs` must be keyed by the tasks' names. "
+            f"Received: outputs={sorted(outputs)}, tasks={sorted(names)}"
+        )
+    for task in tasks:
+        shape = outputs[task.name].shape
+        if len(shape) < 2 or shape[-1] != task.units:
+            raise ValueError(
+                f"The output of task {task.name!r} must have shape (B, ..., {task.units}). "
+                f"Received: shape={shape}"
+            )
+    return {task.name: _borne(task, outputs[task.name]) for task in tasks}
+
+
+def _borne(task: Task, output: keras.KerasTensor) -> keras.KerasTensor:
+    head = task_output_of(output)
+    if head is not None and head.task == task:
+        return output
+    taken = output._keras_history.operation.name == task.name
+    return TaskOutput(task, name=f"{task.name}_output" if taken else task.name)(output)
+
+
+def tasks_of(outputs: Mapping[str, keras.KerasTensor]) -> list[Task]:
+    """The tasks that `outputs` bear.
+
+    Raises:
+        ValueError: If an output bears none.
+    """
+    heads = {name: task_output_of(output) for name, output in outputs.items()}
+    without = [name for name, head in heads.items() if head is None]
+    if without:
+        raise ValueError(
+            "Argument `tasks` must be given with outputs that hold none. "
+            f"Received: outputs={without}"
+        )
+    return [head.task for head in heads.values()]
+
+
+def check_names(model: keras.Model) -> None:
+    """A task's name belongs to its head alone."""
+    heads = {output._keras_history.operation.name for output in model.output.values()}
+    behind = {_argument_name(output) for output in model.output.values()}
+    others = {layer.name for layer in model.layers} - heads - behind
+    for task in model.tasks:
+        if task.name in others:
+            raise ValueError(
+                f"A task must not bear the name of an input or of a layer. Received: {task.name!r}"
+            )
+
+
+def _argument_name(output: keras.KerasTensor) -> str:
+    operation, node_index, _ = output._keras_history
+    return operation._inbound_nodes[node_index].input_tensors[0]._keras_history.operation.name
