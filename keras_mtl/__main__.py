@@ -1,11 +1,13 @@
 """The command line `keras-mtl`: list, run, compare."""
 
 import argparse
-import os
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from keras_mtl.checks import did_you_mean
 
 if TYPE_CHECKING:
     from keras_mtl.study.commands import Options
@@ -16,8 +18,8 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     given = _parser().parse_args(arguments)
-    # Before TensorFlow loads: its start-up notes would bury the study's own words.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # A study makes many models; TensorFlow takes each new one's trace for a mistake and says so.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
         _dispatch(given)
     except (ValueError, FileNotFoundError) as error:
@@ -35,8 +37,12 @@ def run_by_name(folder: Path, arguments: Sequence[str]) -> int:
     """`NAME ...` for `run FOLDER/NAME/study.toml ...`; without a known name, lists them."""
     names = sorted(path.parent.name for path in folder.glob("*/study.toml"))
     if not arguments or arguments[0] not in names:
-        wanted = f" Received: {arguments[0]}" if arguments else ""
-        print(f"usage: python -m zoo NAME [options]; NAME is one of {', '.join(names)}.{wanted}")
+        received = arguments[0] if arguments else "no name"
+        print(
+            f"python -m zoo: NAME must be one of {', '.join(names)}."
+            f"{did_you_mean(received, names)} Received: {received}",
+            file=sys.stderr,
+        )
         return 2
     return main(["run", str(folder / arguments[0] / "study.toml"), *arguments[1:]])
 
@@ -84,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     compare = commands.add_parser(
         "compare", help="train several studies with equal budgets and seeds"
     )
-    compare.add_argument("studies", type=Path, nargs="+", metavar="STUDY.toml")
+    compare.add_argument(
+        "studies", type=Path, nargs="+", metavar="STUDY.toml", help="the first sets the budget"
+    )
     compare.add_argument("--trees", action="store_true", help="boosted trees as well, one a task")
     compare.add_argument(
         "--cards", action="store_true", help="write results and card of each study's folder"

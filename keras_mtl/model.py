@@ -201,11 +201,11 @@ class MultiTaskModel(keras.Model):
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """The loss tracker, the tasks' metrics, and those of layers."""
-        inherited = [metric for metric in super().metrics if metric is not self._loss_tracker]
-        if not self.compiled:
-            return inherited
-        own = [self._loss_tracker, self._task_metrics]
-        return own + [metric for metric in inherited if metric is not self._task_metrics]
+        # Keras still lists those of an earlier `compile`.
+        ours = LossTracker | TaskMetrics
+        inherited = [metric for metric in super().metrics if not isinstance(metric, ours)]
+        own = [self._loss_tracker, self._task_metrics] if self.compiled else []
+        return own + inherited
 
     @property
     def metrics_names(self) -> list[str]:

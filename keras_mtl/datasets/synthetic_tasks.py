@@ -31,8 +31,9 @@ def load(
     `w_t = scale (a u_t + b (u_1 + ... + u_T))`
 
     with `a = sqrt(1 - p)`, `b = (sqrt(1 - p + T p) - a) / T`, and `u_1 .. u_T` orthonormal, drawn
-    at random: the rows of the square root of the matrix of cosines, times the `u`. The same seed gives the same `u, alpha, beta,
-    x, e` whatever the correlation, and the same tasks whatever the number of rows.
+    at random: the square root of the matrix of cosines, times the `u`. The same seed gives the
+    same `u, alpha, beta, x, e` whatever the correlation, and the same tasks whatever the number
+    of rows.
 
     Args:
         num_tasks: Integer `T`. Tasks are named `task_0`, `task_1`, ...
@@ -76,8 +77,10 @@ def load(
     streams = np.random.SeedSequence(check_integer("seed", seed, minimum=0)).spawn(4)
     first, *others = map(np.random.default_rng, streams)
     tasks = draw_tasks(first, num_tasks, correlation, num_features, num_sines, scale)
-    rows = zip(others, sizes.values(), strict=True)
-    return Dataset(*(draw_rows(rng, tasks, size, noise) for rng, size in rows))
+    train, valid, test = (
+        draw_rows(rng, tasks, size, noise) for rng, size in zip(others, sizes.values(), strict=True)
+    )
+    return Dataset(train, valid, test)
 
 
 @dataclass(frozen=True)

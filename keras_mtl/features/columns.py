@@ -209,7 +209,7 @@ def check_values(name: str, values: Any) -> tuple[Value, ...]:
             f"Received: {name}={values!r}"
         )
     plain = [value.item() if isinstance(value, np.generic) else value for value in values]
-    checked = [decode(value) if isinstance(value, bytes) else value for value in plain]
+    checked = [to_text(value) if isinstance(value, bytes) else value for value in plain]
     strings = all(isinstance(value, str) for value in checked)
     integers = all(isinstance(v, int) and not isinstance(v, bool) for v in checked)
     if not (strings or integers) or len(set(checked)) < len(checked):
@@ -232,11 +232,11 @@ def check_edges(edges: Iterable[Any]) -> tuple[float, ...]:
     return tuple(float(edge) for edge in listed)
 
 
-def decode(value: bytes) -> str:
+def to_text(value: bytes) -> str:
     """UTF-8, reversible also for bytes that are none."""
     return value.decode("utf-8", "surrogateescape")
 
 
-def encode(value: str) -> bytes:
-    """The bytes that `decode` read."""
+def to_bytes(value: str) -> bytes:
+    """The bytes that `to_text` read."""
     return value.encode("utf-8", "surrogateescape")

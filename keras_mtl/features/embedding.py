@@ -78,6 +78,7 @@ class TabularEmbedding(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.table = table
+        table.embedded = True
         self.concatenate = concatenate
         self.seed = seed
         whole = [s.name for s in table.encoding.sequences if s.pooling is None]
@@ -170,6 +171,20 @@ class TabularEmbedding(keras.layers.Layer):
             vectors[column.name] = numbers[:, start:end]  # (B, 1 or 2)
             start = end
         return vectors
+
+    def compute_output_shape(self, input_shape: dict[str, Any]) -> Any:
+        """(B, D), or shapes by column."""
+        batch = next(iter(input_shape.values()))[0]
+        encoding, dim = self.table.encoding, self.table.dim
+        shapes = {column.name: (batch, dim(column)) for column in encoding.embedded}
+        for sequence in encoding.sequences:
+            length = (sequence.max_length,) if sequence.pooling is None else ()
+            shapes[sequence.name] = (batch, *length, dim(sequence))
+        for column in encoding.standardized:
+            shapes[column.name] = (batch, encoding.standardizations[column.name].width)
+        if self.concatenate:
+            return batch, sum(shape[-1] for shape in shapes.values())
+        return shapes
 
     def compute_mask(self, inputs: dict[str, Any], previous_mask: Any = None) -> Any:
         """Where an unpooled sequence holds an entry; None for everything else."""

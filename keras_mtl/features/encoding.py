@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from keras_mtl.features.columns import Category, Column, Sequence, VocabularyColumn
+from keras_mtl.features.columns import Category, Column, Numeric, Sequence, VocabularyColumn
 from keras_mtl.features.numerics import Bins, Standardization
 from keras_mtl.features.reading import (
     check_kind,
@@ -42,8 +42,10 @@ class Encoding:
         }
         self.sources: dict[str, Source] = {**vocabularies, **self.bins}
         self.sequences = tuple(c for c in columns if isinstance(c, Sequence))
-        self.standardized = tuple(c for c in columns if c.name in self.standardizations)
-        self.embedded = tuple(c for c in columns if isinstance(c, Category) or c.name in self.bins)
+        self.standardized = tuple(c for c in columns if isinstance(c, Numeric) and c.bins is None)
+        self.embedded = tuple(
+            c for c in columns if isinstance(c, Category) or (isinstance(c, Numeric) and c.bins)
+        )
 
     def source_name(self, column: Column) -> str:
         """The key in `sources`; columns with one key share ids and embeddings."""

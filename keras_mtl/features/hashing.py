@@ -7,7 +7,7 @@ FarmHash, which NumPy lacks and which would cost a Python call per value.
 
 import numpy as np
 
-from keras_mtl.features.columns import encode
+from keras_mtl.features.columns import to_bytes
 
 MULTIPLIER = 0x9E3779B97F4A7C15
 MIXERS = (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53)
@@ -18,7 +18,7 @@ def hash_values(values: list[str] | list[int]) -> np.ndarray:
     """The hashes, uint64 (N,), of strings (none empty) or of integers."""
     if not values or not isinstance(values[0], str):
         return _mix(np.array(values, np.int64).view(np.uint64))
-    encoded = [encode(value) for value in values]
+    encoded = [to_bytes(value) for value in values]
     lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
     starts = np.cumsum(lengths) - lengths
     positions = np.arange(lengths.sum()) - np.repeat(starts, lengths)

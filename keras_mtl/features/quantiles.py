@@ -17,17 +17,29 @@ class QuantileSummary:
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.capacity = capacity
-        self.values = np.empty(0, np.float32)
-        self.counts = np.empty(0, np.float64)
+        self.values: np.ndarray = np.empty(0, np.float32)
+        self.counts: np.ndarray = np.empty(0, np.float64)
+        self._pending: list[np.ndarray] = []
 
     def update(self, numbers: np.ndarray) -> None:
         """Adds float32 numbers; NaN does not count."""
-        values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
-        self._add(values, counts.astype(np.float64))
+        self._pending.append(numbers[~np.isnan(numbers)])
+        # sorting the summary for every small chunk would cost more than reading the data
+        if sum(map(len, self._pending)) > self.capacity:
+            self.fold()
 
     def merge(self, other: "QuantileSummary") -> None:
         """Adds what `other` has seen."""
+        other.fold()
+        self.fold()
         self._add(other.values, other.counts)
+
+    def fold(self) -> None:
+        """Brings `values` and `counts` up to date."""
+        if self._pending:
+            values, counts = np.unique(np.concatenate(self._pending), return_counts=True)
+            self._pending = []
+            self._add(values, counts.astype(np.float64))
 
     def _add(self, values: np.ndarray, counts: np.ndarray) -> None:
         joined = np.concatenate([self.values, values])
@@ -47,6 +59,7 @@ class QuantileSummary:
 
     def edges(self, bins: int) -> np.ndarray:
         """Inner edges, float32, of at most `bins` bins: value v lies in bin sum(edges <= v)."""
+        self.fold()
         last = _last_of_bin(self.counts, bins)
         low, high = self.values[last], self.values[last + 1]
         middle = low + (high - low) / 2

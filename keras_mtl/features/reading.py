@@ -29,7 +29,7 @@ def column_names(data: Any) -> list[str] | None:
         return list(data)
     # an Arrow table's `columns` are arrays
     names = getattr(data, "column_names", getattr(data, "columns", None))
-    return None if names is None else [str(name) for name in names]
+    return None if names is None else list(names)
 
 
 def select(data: Any, names: list[str]) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def select(data: Any, names: list[str]) -> dict[str, Any]:
 
 def check_present(names: list[str], present: Collection[str]) -> None:
     """Raises `ValueError` where one of `names` is not `present`."""
-    others = sorted(set(present) - set(names))
+    others = [name for name in present if name not in names]
     for name in names:
         if name not in present:
             raise ValueError(
@@ -81,7 +81,9 @@ def read_numbers(name: str, column: Any) -> np.ndarray:
 
 def read_categories(name: str, column: Any) -> tuple[Kind | None, Values]:
     """A column of categories as a list, and their kind; the kind is None where all are missing."""
-    return _read_values(name, _one_dimensional(name, np.asarray(column)))
+    # NumPy would make the text "nan" of a NaN among strings
+    dtype = object if isinstance(column, list | tuple) else None
+    return _read_values(name, _one_dimensional(name, np.asarray(column, dtype)))
 
 
 def read_sequences(name: str, column: Any) -> tuple[Kind | None, Values, np.ndarray]:
@@ -102,8 +104,9 @@ def read_sequences(name: str, column: Any) -> tuple[Kind | None, Values, np.ndar
 
 
 def is_missing(value: Any) -> bool:
-    """Whether `value` is None, NaN, NaT or pandas' NA, which compares as none of these."""
-    return value is None or type(value).__name__ == "NAType" or bool(value != value)
+    """Whether `value` is None, NaN, or pandas' NA or NaT (pandas itself need not be installed)."""
+    nan = isinstance(value, float | np.floating) and value != value
+    return value is None or nan or type(value).__name__ in ("NAType", "NaTType")
 
 
 def _not_a_table(value: Any) -> str:
@@ -149,6 +152,6 @@ def _plain(name: str, value: Any) -> Any:
         return value.item() if isinstance(value, np.generic) else value
     if is_missing(value):
         return None
-    if isinstance(value, np.integer | np.bool_ | float | np.floating) and value == int(value):
+    if isinstance(value, np.integer | np.bool_ | float | np.floating) and value % 1 == 0:
         return int(value)
     raise TypeError(f"Column `{name}` must hold strings, bytes or integers. Received: {value!r}")

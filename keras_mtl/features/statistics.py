@@ -10,7 +10,7 @@ from keras_mtl.features.columns import (
     Numeric,
     Value,
     VocabularyColumn,
-    decode,
+    to_text,
 )
 from keras_mtl.features.numerics import Bins, Moments, Standardization
 from keras_mtl.features.quantiles import QuantileSummary
@@ -41,7 +41,7 @@ class ValueCounts:
         if self.spec.learned:
             for value, count in Counter(values).items():
                 if value is not None:
-                    self.counts[decode(value) if isinstance(value, bytes) else value] += count
+                    self.counts[to_text(value) if isinstance(value, bytes) else value] += count
 
     def merge(self, other: "ValueCounts") -> None:
         """Adds what `other` has seen."""
@@ -124,8 +124,8 @@ class TableStatistics:
                 learned[column.name] = Standardization(
                     seen.mean, seen.scale(), seen.log, indicator=seen.missing > 0
                 )
-            elif isinstance(column.bins, tuple):
-                learned[column.name] = Bins(column.bins)
-            else:
+            elif isinstance(column.bins, int):
                 learned[column.name] = Bins(tuple(seen.edges(column.bins).tolist()))
+            elif column.bins is not None:
+                learned[column.name] = Bins(column.bins)
         return learned

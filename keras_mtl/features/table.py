@@ -84,10 +84,11 @@ class TabularFeatures:
             ]
         )
         self.embedding_dim = check_positive("embedding_dim", embedding_dim)
-        self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
+        self.embeddings_initializer = _check_initializer(embeddings_initializer)
         self.embeddings_regularizer = keras.regularizers.get(embeddings_regularizer)
         self.seed = seed
         self.name = name
+        self.embedded = False  # a layer's weights fit what was learned
         self._specs = _vocabulary_specs(self.columns)
         self._encoding: Encoding | None = None
         self._inputs: dict[str, keras.KerasTensor] | None = None
@@ -111,7 +112,7 @@ class TabularFeatures:
                 after `embed`, whose weights are as large as the vocabularies.
             TypeError: Where a column's values are not what the column holds.
         """
-        if self._inputs is not None:
+        if self.embedded:
             raise ValueError(
                 "`adapt` must come before `embed`: embeddings are as large as what was learned. "
                 f"Received: adapt of {self!r}, which is embedded. Make a new table instead"
@@ -123,6 +124,7 @@ class TabularFeatures:
         if not statistics.rows:
             raise ValueError("Argument `data` must hold at least one row. Received: 0 rows")
         self._encoding = Encoding(self.columns, statistics.vocabularies(), statistics.numbers())
+        self._inputs = None
         self._tensor_encoder = None
         return self
 
@@ -155,9 +157,9 @@ class TabularFeatures:
 
     def dim(self, column: VocabularyColumn | Numeric) -> int:
         """The width in which a category, sequence or binned number is embedded."""
-        sharing = isinstance(column, VocabularyColumn)
-        own = self._specs[column.vocabulary_name].dim if sharing else column.dim
-        return own or self.embedding_dim
+        if isinstance(column, Numeric):
+            return column.dim or self.embedding_dim
+        return self._specs[column.vocabulary_name].dim or self.embedding_dim
 
     # --- raw -> packed ---
 
@@ -272,6 +274,16 @@ class TabularFeatures:
         )
         state = "adapted" if self.adapted else "not adapted"
         return f"TabularFeatures({kinds}; embedding_dim={self.embedding_dim}, {state})"
+
+
+def _check_initializer(identifier: Any) -> keras.initializers.Initializer:
+    initializer = keras.initializers.get(identifier)
+    if not isinstance(initializer, keras.initializers.Initializer):
+        raise TypeError(
+            "Argument `embeddings_initializer` must name or be a Keras initializer, which a saved "
+            f"model can bring back. Received: embeddings_initializer={identifier!r}"
+        )
+    return initializer
 
 
 def _check_columns(columns: list[Any]) -> tuple[Column, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_mtl.features.columns import Column, Numeric, Sequence, encode
+from keras_mtl.features.columns import Column, Numeric, Sequence, Value, to_bytes
 from keras_mtl.features.encoding import Encoding
 from keras_mtl.features.hashing import MIX_SHIFT, MIXERS, MULTIPLIER
 from keras_mtl.features.numerics import Bins
@@ -126,26 +126,25 @@ class TensorEncoder:
 
 
 def _hash_table(vocabulary: Vocabulary) -> tf.lookup.StaticHashTable:
-    known = (*vocabulary.missing, *vocabulary.values)
-    keys = [encode(value) if isinstance(value, str) else value for value in known]
+    keys = _constant((*vocabulary.missing, *vocabulary.values))
     ids = [0] * len(vocabulary.missing) + list(range(vocabulary.reserved, vocabulary.size))
-    initializer = tf.lookup.KeyValueTensorInitializer(
-        tf.constant(keys, DTYPES[vocabulary.kind]), tf.constant(ids, tf.int64)
-    )
+    initializer = tf.lookup.KeyValueTensorInitializer(keys, tf.constant(ids, tf.int64))
     return tf.lookup.StaticHashTable(initializer, default_value=1)
 
 
+def _constant(values: tuple[Value, ...]) -> tf.Tensor:
+    dtype = tf.string if isinstance(values[0], str) else tf.int64
+    return tf.constant([to_bytes(v) if isinstance(v, str) else v for v in values], dtype)
+
+
 def _bucket_ids(source: HashBuckets, values: tf.Tensor) -> tf.Tensor:
-    missing = tf.constant(
-        [encode(value) if isinstance(value, str) else value for value in source.missing],
-        values.dtype,
-    )
-    buckets = tf.math.floormod(_hash(values), tf.constant(source.buckets, tf.uint64))
+    missing = _constant(source.missing)
+    buckets = tf.math.floormod(hash_tensors(values), tf.constant(source.buckets, tf.uint64))
     known = ~tf.reduce_any(values[:, None] == missing, axis=1)
     return tf.where(known, 1 + tf.cast(buckets, tf.int32), 0)  # (B,)
 
 
-def _hash(values: tf.Tensor) -> tf.Tensor:
+def hash_tensors(values: tf.Tensor) -> tf.Tensor:
     """As `hashing.hash_values`, uint64 (N,)."""
     if values.dtype == tf.int64:
         return _mix(tf.bitcast(values, tf.uint64))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_mtl.features.columns import Kind, Value, VocabularyColumn, decode, encode
+from keras_mtl.features.columns import Kind, Value, VocabularyColumn, to_bytes, to_text
 from keras_mtl.features.hashing import hash_values
 
 # what a served integer says for None; arrays may say it too
@@ -35,7 +35,7 @@ class Vocabulary:
         ids: dict[Any, int] = {v: i for i, v in enumerate(self.values, start=self.reserved)}
         ids |= dict.fromkeys(self.missing, 0)
         if self.kind == "string":
-            ids |= {encode(value): i for value, i in ids.items()}
+            ids |= {to_bytes(value): i for value, i in ids.items()}
         return {None: 0, **ids}
 
     def ids(self, values: list[Any]) -> np.ndarray:
@@ -61,7 +61,7 @@ class HashBuckets:
     def ids(self, values: list[Any]) -> np.ndarray:
         """The ids, int32 (N,), of strings, bytes, integers and None."""
         distinct = list(dict.fromkeys(values))
-        plain = [decode(value) if isinstance(value, bytes) else value for value in distinct]
+        plain = [to_text(value) if isinstance(value, bytes) else value for value in distinct]
         ids: dict[Any, int] = dict.fromkeys(distinct, 0)
         skipped = {None, *self.missing}
         hashed = [

@@ -147,7 +147,7 @@ class Experts(keras.layers.Layer):
             shape = (*input_shape[:-2], input_shape[-1])  # (..., D)
         for copy in self.copies:
             # A symbolic call: also a layer without a `build` of its own then has its weights.
-            copy(keras.KerasTensor(shape, dtype=self.compute_dtype))
+            copy(keras.KerasTensor((None, *shape[1:]), dtype=self.compute_dtype))
         shape = (*shape[:-1], self.num_experts, shape[-1])  # (..., E, D)
         for depth, dense in enumerate(self.dense):
             dense.build(shape if dense.task_inputs else input_shape)

@@ -22,7 +22,7 @@ class StackedRegularizer(keras.regularizers.Regularizer):
         """Returns the penalty, a scalar."""
         if type(self.regularizer) in ELEMENTWISE:  # sums over entries: the stack is their sum
             return self.regularizer(stack)
-        return ops.sum(ops.vectorized_map(self.regularizer, stack))
+        return ops.sum(ops.vectorized_map(self.regularizer, ops.convert_to_tensor(stack)))
 
 
 def stacked_regularizer(regularizer: Any) -> StackedRegularizer | None:

@@ -105,7 +105,7 @@ class TaskDense(keras.layers.Layer):
                 shape=(self.num_tasks, self.units),
                 initializer=StackedInitializer(self.bias_initializer, self.seed, "bias"),
             )
-        if self.prior is not None:
+        if self.prior is not None and not self.prior.built:  # a reloaded one is
             self.prior.build(self.kernel.shape)
 
     def call(self, inputs: Any) -> Any:

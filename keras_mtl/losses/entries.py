@@ -94,7 +94,19 @@ class OwnLoss:
             losses = self._function(labels, outputs, from_logits=is_logits)
         else:
             losses = self._function(labels, outputs)
-        return losses if self.columnwise else ops.expand_dims(losses, -1)
+        return losses if self.columnwise else self._as_entries(losses, outputs.shape)
+
+    def _as_entries(self, losses: Any, shape: tuple[Any, ...]) -> Any:
+        """Losses of vectors (...) with an axis of 1; of a function that takes no mean, (..., U), as they are."""
+        if len(losses.shape) == len(shape) - 1:
+            return ops.expand_dims(losses, -1)  # (..., 1)
+        if len(losses.shape) != len(shape):
+            raise ValueError(
+                "A loss must give a value for every entry, before any mean over rows. "
+                f"Received: shape={tuple(losses.shape)} for predictions of shape={tuple(shape)}"
+            )
+        one_row = self._kind == "multiclass"
+        return ops.mean(losses, axis=-1, keepdims=True) if one_row else losses
 
 
 def is_columnwise(function: Any) -> bool:

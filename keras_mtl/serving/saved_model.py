@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from keras_mtl.serving.argument_names import argument_names, restore_column_names
 from keras_mtl.task import JOINT_SUFFIX, Task, given_chain
 
 Tensors = dict[str, Any]
@@ -41,6 +42,7 @@ def export_saved_model(model: Any, filepath: str | os.PathLike[str]) -> list[str
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         tf.saved_model.save(module, str(aside), signatures=signatures)
+        restore_column_names(aside, _arguments(model))
         aside.chmod(0o755)
         aside.rename(target)
     except BaseException:
@@ -65,8 +67,11 @@ def _check(target: Path) -> None:
 
 def _signatures(model: Any) -> dict[str, Any]:
     """The concrete functions by signature name."""
-    packed_specs = _input_specs(model)
-    raw_specs = packed_specs if model.features is None else model.features.serving_signature()
+    arguments = _arguments(model)
+    packed_specs = _named(_input_specs(model), arguments)
+    raw_specs = packed_specs
+    if model.features is not None:
+        raw_specs = _named(model.features.serving_signature(), arguments)
     encode = (lambda packed: packed) if model.features is None else model.features.encode_tensors
     by_name = {task.name: task for task in model.tasks}
     everything = _predictor(model, model.tasks, by_name)
@@ -77,14 +82,34 @@ def _signatures(model: Any) -> dict[str, Any]:
     return signatures
 
 
+def _arguments(model: Any) -> dict[str, str]:
+    """The argument that stands for each column and each input."""
+    columns = {} if model.features is None else model.features.serving_signature()
+    return argument_names(sorted({*columns, *_inputs_by_name(model)}))
+
+
+def _named(specs: Mapping[str, Any], arguments: Mapping[str, str]) -> dict[str, Any]:
+    import tensorflow as tf
+
+    return {
+        name: tf.TensorSpec(spec.shape, spec.dtype, arguments[name]) for name, spec in specs.items()
+    }
+
+
 def _input_specs(model: Any) -> dict[str, Any]:
     import tensorflow as tf
 
-    inputs = model.input if isinstance(model.input, Mapping) else {model.input.name: model.input}
     return {
-        name: tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype, name)
-        for name, tensor in inputs.items()
+        name: tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype)
+        for name, tensor in _inputs_by_name(model).items()
     }
+
+
+def _inputs_by_name(model: Any) -> dict[str, keras.KerasTensor]:
+    """The model's inputs by the keys of their dict, or else by names of their own."""
+    if isinstance(model.input, Mapping):
+        return dict(model.input)
+    return {tensor.name: tensor for tensor in keras.tree.flatten(model.input)}
 
 
 def _predictor(
@@ -98,10 +123,10 @@ def _predictor(
     }
     needed = {task.name for task in tasks} | {name for chain in joint.values() for name in chain}
     part = keras.Model(model.input, {name: model.output[name] for name in sorted(needed)})
-    single = not isinstance(model.input, Mapping)
+    names = {id(tensor): name for name, tensor in _inputs_by_name(model).items()}
 
     def predict(packed: Tensors) -> Tensors:
-        (inputs,) = packed.values() if single else (packed,)
+        inputs = keras.tree.map_structure(lambda tensor: packed[names[id(tensor)]], model.input)
         outputs = part(inputs, training=False)
         predictions = {task.name: outputs[task.name] for task in tasks}
         for name, chain in joint.items():

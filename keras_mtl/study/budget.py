@@ -7,11 +7,12 @@ from typing import Any
 import keras
 
 from keras_mtl.checks import check_units
+from keras_mtl.study.keras_objects import make
 from keras_mtl.study.signatures import arguments_of
 from keras_mtl.task import Task
 from keras_mtl.zoo.registry import create, get_constructor
 
-# Towers and gates are the same in every system, as in the MMoE paper (section 3.3): what is
+# Towers and gates are the same in every system, as in the MMoE paper (section 5.1): what is
 # compared is how tasks share what lies below them.
 _KEPT = ("tower_units", "gate_units")
 
@@ -28,7 +29,7 @@ def count_parameters(arguments: Mapping[str, Any], tasks: list[Task], width: int
         tasks: what the model predicts.
         width: width of the vector that the experts read.
     """
-    rest = {key: value for key, value in arguments.items() if key != "name"}
+    rest = make({key: value for key, value in arguments.items() if key != "name"}, {})
     return trainable_count(create(arguments["name"], width, tasks, **rest))
 
 
@@ -42,8 +43,8 @@ def match_budget(
 ) -> dict[str, Any]:
     """Arguments with the widths of experts and trunks scaled to the nearest parameter count.
 
-    One factor scales every `*_units` argument but those of towers and gates (those of towers
-    where there is nothing else). The count grows with the factor, so bisection finds it.
+    One factor scales every `*_units` argument but those of towers and gates. The count grows with
+    the factor, so bisection finds it.
 
     Raises:
         ValueError: where even one unit a layer is more than twice the budget.

@@ -1,5 +1,6 @@
 """What the command line does: list, run, compare."""
 
+import importlib.util
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,7 +80,6 @@ def run(path: Path, options: Options, verbose: int) -> list[Row]:
     folder = options.folder(RUNS / study.name / name, runs)
     print(report.heading(study.title, own[0], data, folder))
     rows = execute(
-        study.name,
         runs,
         folder,
         data_dir=options.data_dir,
@@ -91,7 +91,7 @@ def run(path: Path, options: Options, verbose: int) -> list[Row]:
         print("\nOne seed shows the way, not the size: `keras-mtl compare` trains several.")
     exported = folder / own[0].folder_name
     print("\n" + report.served(exported, load_data(own[0], options.data_dir)))
-    print("\nEverything lies here:\n" + report.whereabouts(folder, exported))
+    print("\n" + report.whereabouts(folder, exported))
     return rows
 
 
@@ -101,13 +101,14 @@ def compare(paths: Sequence[Path], options: Options, *, boosted: bool, to_cards:
     The first study's model sets the budget. Where no study is the baseline, the first one's is
     added.
     """
-    studies = [load_study(path) for path in paths]
+    require("matplotlib", *(["sklearn"] if boosted else []))
+    studies = _distinct_studies(paths)
     name = options.data or studies[0].data_names[0]
     runs = _compared_runs(studies, name, options, boosted)
     folder = options.folder(RUNS / "compare" / name, runs)
     print(f"Comparison of {', '.join(study.name for study in studies)} on {name}: {len(runs)} runs")
     print(f"  folder  {folder}\n")
-    rows = execute("compare", runs, folder, data_dir=options.data_dir, verbose=0)
+    rows = execute(runs, folder, data_dir=options.data_dir, verbose=0)
     picture.draw(rows, folder / "comparison.png")
     print("\n" + report.comparisons(rows))
     print(f"\nFigures: {folder / 'results.csv'}\nPicture: {folder / 'comparison.png'}")
@@ -116,6 +117,16 @@ def compare(paths: Sequence[Path], options: Options, *, boosted: bool, to_cards:
             cards.record(study.path.parent, study.name, rows)
             print(f"Card:    {study.path.parent / cards.CARD}")
     return rows
+
+
+def _distinct_studies(paths: Sequence[Path]) -> list[Study]:
+    """The studies, each once: the first, which sets the budget, may stand again among the rest."""
+    studies = {path.resolve(): load_study(path) for path in paths}
+    names = [study.name for study in studies.values()]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"Studies must have distinct names. Received twice: {name}")
+    return list(studies.values())
 
 
 def _compared_runs(
@@ -133,6 +144,16 @@ def _compared_runs(
         runs += [trees.tree_settings(settings) for settings in of_data.values()]
     order = list(dict.fromkeys(settings.data for settings in runs))
     return sorted(runs, key=lambda settings: (order.index(settings.data), settings.seed))
+
+
+def require(*modules: str) -> None:
+    """Raises `ValueError`, before anything is trained, where a module is not installed."""
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    if missing:
+        raise ValueError(
+            'Comparisons need the extra `study`: pip install "keras-mtl[study]". '
+            f"Received: no {', '.join(missing)}"
+        )
 
 
 def _first_line(documented: Any) -> str:

@@ -41,7 +41,6 @@ def equal_budgets(
 
 
 def execute(
-    study: str,
     runs: Sequence[RunSettings],
     folder: Path,
     *,
@@ -52,7 +51,6 @@ def execute(
     """Trains what is not yet there and writes `results.csv` when all of it is.
 
     Args:
-        study: name of the study, a column of the results.
         runs: what to train, in this order.
         folder: folder of the study; every run has its own in it.
         data_dir: folder of the data's files, where they are not in their usual place.
@@ -74,7 +72,7 @@ def execute(
         else:
             runner.train(settings, data, place, export=settings is exported, verbose=verbose)
         print(_outcome(place), flush=True)
-    rows = [row for run in runs for row in run_rows(study, folder / run.folder_name)]
+    rows = [row for run in runs for row in run_rows(folder / run.folder_name)]
     write_results(folder / FINISHED, rows)
     return rows
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_mtl.study import runner
 from keras_mtl.study.comparison import BASELINE, HEADER, compared, models_of
-from keras_mtl.study.folders import FINISHED, PLAN
+from keras_mtl.study.folders import FINISHED
 from keras_mtl.study.measures import lower_is_better
 from keras_mtl.study.results import Row, distinct, values_by_seed
 from keras_mtl.study.run_settings import RunSettings
@@ -64,7 +64,8 @@ def served(run: Path, data: StudyData) -> str:
     rows = len(next(iter(raw.values())))
     return (
         "Export loaded as TF Serving does, by a process without Keras: "
-        f"{rows} rows x {len(data.tasks)} tasks agree with Keras to {difference:.1g}."
+        f"{rows} rows x {len(data.tasks)} tasks differ from Keras' predictions by at most "
+        f"{difference:.1g}."
     )
 
 
@@ -76,11 +77,14 @@ def whereabouts(folder: Path, run: Path) -> str:
         (run / runner.LOG, "losses and metrics of every epoch"),
         (run / runner.METRICS, "validation and test figures, versions"),
         (run / runner.SETTINGS, "resolved settings of the run"),
-        (folder / FINISHED, "all figures, one a line"),
-        (folder / PLAN, "all runs of the study"),
+        (folder / FINISHED, "figures of all runs, one a line"),
     ]
-    width = max(len(str(path)) for path, _ in lines)
-    return "\n".join(f"  {path!s:<{width}}  {what}" for path, what in lines)
+    names = [str(path.relative_to(folder)) for path, _ in lines]
+    width = max(map(len, names))
+    told = zip(names, (what for _, what in lines), strict=True)
+    return f"Everything lies in {folder}:\n" + "\n".join(
+        f"  {name:<{width}}  {what}" for name, what in told
+    )
 
 
 def _side_by_side(rows: Sequence[Row], data: str) -> str:
@@ -90,7 +94,7 @@ def _side_by_side(rows: Sequence[Row], data: str) -> str:
     lines = []
     for task in distinct(rows, "task"):
         of_task = [row for row in rows if row["task"] == task]
-        for metric in distinct(of_task, "metric"):
+        for metric in _shown(distinct(of_task, "metric")):
             means = {
                 model: float(
                     np.mean([*values_by_seed(of_task, metric=metric, model=model).values()])
@@ -102,6 +106,11 @@ def _side_by_side(rows: Sequence[Row], data: str) -> str:
             lines.append([task, metric, *cells])
     differences = [f"{model} - {BASELINE}" for model in others]
     return text_table(["task", "metric", *models, *differences], lines)
+
+
+def _shown(metrics: Sequence[str]) -> list[str]:
+    """The loss only where there is no metric: most often it is one of them."""
+    return [metric for metric in metrics if metric != "loss"] or list(metrics)
 
 
 def _judged(gain: float, metric: str) -> str:

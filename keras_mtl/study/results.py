@@ -36,13 +36,12 @@ COLUMNS = (
 Row = dict[str, str]
 
 
-def run_rows(study: str, folder: Path) -> list[Row]:
+def run_rows(folder: Path) -> list[Row]:
     """The rows of one finished run, read from its folder."""
     settings = json.loads((folder / SETTINGS).read_text())
     record = json.loads((folder / METRICS).read_text())
     of_run: dict[str, Any] = {
-        "study": study,
-        **{key: settings[key] for key in ("data", "model", "seed")},
+        **{key: settings[key] for key in ("study", "data", "model", "seed")},
         **{key: value for key, value in record.items() if key in COLUMNS},
         **record["versions"],
         "settings": json.dumps(settings, sort_keys=True),

@@ -1,7 +1,6 @@
 """Everything that decides the result of one run."""
 
 import dataclasses
-import hashlib
 import json
 import re
 from typing import Any
@@ -14,6 +13,7 @@ class RunSettings:
     """The resolved settings of one run, as they stand in its folder.
 
     Attributes:
+        study: name of the study that asks for it.
         data: what tables call the data: the section's name and the chosen point of its grid.
         model: what tables call the model, likewise.
         seed: seed of the weights, of the order of rows and of drawn data.
@@ -28,6 +28,7 @@ class RunSettings:
         selection: which epoch is kept: `monitor`, `mode`, `patience`.
     """
 
+    study: str
     data: str
     model: str
     seed: int
@@ -55,8 +56,3 @@ class RunSettings:
         """Equal for runs on the same data: what is loaded, encoded, drawn from which seed."""
         parts = [self.source, self.data_arguments, self.features, self.tasks, self.seed]
         return json.dumps(parts, sort_keys=True)
-
-    def fingerprint(self) -> str:
-        """Short hash of all settings but the seed."""
-        settings = {key: value for key, value in self.to_dict().items() if key != "seed"}
-        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]

@@ -20,6 +20,7 @@ from keras_mtl.study.run_settings import RunSettings
 from keras_mtl.study.selection import BestEpoch, MeanMetric
 from keras_mtl.study.sources import StudyData
 from keras_mtl.study.versions import software_versions
+from keras_mtl.task import Task
 from keras_mtl.zoo.registry import create
 
 MODEL, METRICS, SETTINGS, LOG, EXPORT = (
@@ -93,14 +94,13 @@ def strategy_scope(strategy: str) -> contextlib.AbstractContextManager[Any]:
 
 
 def measure(
-    model: MultiTaskModel, tasks: list[Any], inputs: Any, labels: Any, fit: Mapping[str, Any]
+    model: MultiTaskModel, tasks: list[Task], inputs: Any, labels: Any, fit: Mapping[str, Any]
 ) -> dict[str, dict[str, float]]:
     """Losses and metrics by task.
 
     The AUC of a binary task is recomputed from the predictions: differences between systems are
-        thousandths, and
-    a streamed AUC is right to a thousandth. Where `given` or weights decide which rows count, it
-    is left as the model's own metric has it.
+    thousandths, and a streamed AUC is right to a thousandth. Where `given` or weights decide which
+    rows count, it is left as the model's own metric has it.
     """
     batch_size = fit.get("batch_size", 32)
     logs = model.evaluate(inputs, labels, batch_size=batch_size, verbose=0, return_dict=True)

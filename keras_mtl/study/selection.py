@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from keras_mtl.checks import did_you_mean
+from keras_mtl.checks import check_choice, did_you_mean
 from keras_mtl.study.measures import by_task, lower_is_better, primary_metric
 from keras_mtl.task import Task
 
@@ -37,20 +37,21 @@ class BestEpoch(keras.callbacks.EarlyStopping):
     Args:
         monitor: a logged figure that begins with `val_`; `val_mean` is the mean of the tasks'
             main metrics.
-        mode: `"min"` or `"max"`.
+        mode: `"min"`, `"max"`, or `"auto"`: errors and losses are better low, all else high.
         patience: epochs without progress after which training stops; None never stops early.
 
     Raises:
         ValueError: if the figure is not one of the validation data.
     """
 
-    def __init__(self, monitor: str, mode: str, patience: int | None = None) -> None:
+    def __init__(self, monitor: str, mode: str = "auto", patience: int | None = None) -> None:
         if not monitor.startswith("val_"):
             raise ValueError(
                 "Key `monitor` in [selection] must be a figure of the validation data, `val_...`: "
                 f"test and training figures choose nothing. Received: monitor={monitor!r}"
             )
-        mode = "max" if monitor == MEAN else mode
+        if check_choice("mode", mode, ("auto", "min", "max")) == "auto":
+            mode = "min" if lower_is_better(monitor.rpartition("_")[2]) else "max"
         super().__init__(
             monitor=monitor,
             mode=mode,

@@ -38,7 +38,8 @@ def answer(export: Path, raw: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The outputs of `serving_default`, from a fresh process without Keras."""
     with tempfile.TemporaryDirectory() as folder:
         request, reply = Path(folder) / "request.npz", Path(folder) / "answer.npz"
-        np.savez(request, **{name: _as_sent(array) for name, array in raw.items()})
+        sent: dict[str, Any] = {name: _as_sent(array) for name, array in raw.items()}
+        np.savez(request, **sent)
         # -P keeps the script's folder, whose module names are ours, off the import path.
         command = [sys.executable, "-P", str(SCRIPT), str(export), str(request), str(reply)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -52,4 +53,9 @@ def _as_sent(array: np.ndarray) -> np.ndarray:
     """Strings as bytes, which an archive holds without pickling; numbers stay."""
     if array.dtype.kind not in "OU":
         return array
-    return np.array([str(item).encode() for item in array])
+    return np.array([item if isinstance(item, bytes) else _text(item).encode() for item in array])
+
+
+def _text(item: Any) -> str:
+    """A missing value is sent as the empty string."""
+    return "" if item is None or item != item else str(item)

@@ -52,7 +52,7 @@ class StudyData:
     @property
     def rows(self) -> tuple[int, int, int]:
         """Rows to train on, to choose by, to report."""
-        return tuple(_rows(labels) for _, labels in (self.train, self.valid, self.test))
+        return _rows(self.train[1]), _rows(self.valid[1]), _rows(self.test[1])
 
     def served_sample(self, rows: int) -> tuple[dict[str, np.ndarray], Any]:
         """The first test rows as a server receives them, and as the model does."""
@@ -99,11 +99,12 @@ def _adapted(data: Dataset, settings: dict[str, Any]) -> features.TabularFeature
     if not data.categorical and not data.numeric:
         return None
     category, number = settings.pop("category", {}), settings.pop("number", {})
-    columns = [features.Category(name, **category) for name in data.categorical]
-    columns += [features.Numeric(name, **number) for name in data.numeric]
-    table = features.TabularFeatures(columns, **settings)
-    table.adapt(data.train.columns)
-    return table
+    table = features.TabularFeatures(
+        categorical=[features.Category(name, **category) for name in data.categorical],
+        numeric=[features.Numeric(name, **number) for name in data.numeric],
+        **settings,
+    )
+    return table.adapt(data.train.columns)
 
 
 def _encoded(part: Split, table: features.TabularFeatures | None) -> Any:

@@ -1,5 +1,6 @@
 """Means, spreads and t-intervals over seeds; in NumPy alone."""
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,6 +72,7 @@ def paired_difference(
     return summarize([values[seed] - baseline[seed] for seed in seeds], confidence)
 
 
+@functools.cache
 def t_quantile(degrees: int, probability: float) -> float:
     """Quantile of Student's t distribution, for probabilities above one half.
 

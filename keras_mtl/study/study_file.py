@@ -1,7 +1,6 @@
 """A study file: read, laid over its base, checked; and the runs that it asks for."""
 
 import itertools
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +9,15 @@ from typing import Any
 from keras_mtl.checks import check_choice
 from keras_mtl.study import schema
 from keras_mtl.study.grid import Table, variants
+from keras_mtl.study.layered_toml import laid_over, read_toml
 from keras_mtl.study.run_settings import RunSettings
 from keras_mtl.study.signatures import check_keys
+from keras_mtl.task import Task, as_tasks
 
 SECTIONS = ("base", "title", "seeds", "model", "baseline", "data", "compile", "fit", "selection")
 SELECTION = ("monitor", "mode", "patience")
 _OF_DATA = ("source", "tasks", "features")
 _OVERRIDDEN = ("model", "baseline", "compile", "fit", "selection")
-_SELECTION_DEFAULT = {"monitor": "val_loss", "mode": "min"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Study:
 
     def seeds(self) -> list[int]:
         """Seeds of the file, or the seed 0."""
-        return list(self.sections.get("seeds", [0]))
+        return [*self.sections.get("seeds", [0])]
 
     def runs(self, data: str, seeds: Sequence[int], **given: Any) -> list[RunSettings]:
         """The runs of the study's own model, see `expand`."""
@@ -67,13 +67,15 @@ def load_study(path: Path) -> Study:
         ValueError: without the file, for text that is no TOML, an unknown key, a missing section.
     """
     name = path.parent.resolve().name if path.name == "study.toml" else path.stem
-    study = Study(name, path, _read_over_base(path))
+    study = Study(name, path, read_toml(path))
     check_keys(f"{path}", study.sections, SECTIONS)
     for section in ("model", "data"):
         if not study.sections.get(section):
             raise ValueError(
                 f"{path} must have a section [{section}]. Received: {[*study.sections]}"
             )
+    if not all(type(seed) is int for seed in study.seeds()):
+        raise ValueError(f"Key `seeds` must be a list of integers. Received: {study.seeds()}")
     for data in study.data_names:
         _check(study, data)
     return study
@@ -108,6 +110,7 @@ def expand(
     of_model = list(_combined(found, schemas, (role, "compile", "fit")))
     for (data_point, d), seed, (model_point, m) in itertools.product(of_data, seeds, of_model):
         yield RunSettings(
+            study=study.name,
             data=" ".join(filter(None, [data, data_point])),
             model=" ".join(filter(None, [label, model_point])),
             seed=seed,
@@ -141,7 +144,7 @@ def _resolved(study: Study, data: str) -> Table:
         for name in _OVERRIDDEN
         if name in study.sections or name in section or name != "baseline"
     }
-    resolved["selection"] = {**_SELECTION_DEFAULT, **resolved["selection"]}
+    resolved["selection"] = {"monitor": "val_loss", **resolved["selection"]}
     resolved["source"] = section.get("source", data)
     resolved["tasks"] = [_as_table(task) for task in section.get("tasks", [])]
     resolved["features"] = section.get("features", {})
@@ -165,6 +168,9 @@ def _check(study: Study, data: str) -> None:
     where = f"data.{data}"
     if not found["tasks"]:
         raise ValueError(f"[{where}] of {study.path} must have `tasks`. Received: none")
+    for task in found["tasks"]:
+        schema.schema_of(Task).check(f"{where}.tasks", task)
+    as_tasks(Task(**task) for task in found["tasks"])
     own = study.sections["data"][data]
     accepted = schema.data_schema(found["source"]).known
     check_keys(f"[{where}]", own, {*_OF_DATA, *_OVERRIDDEN, *accepted})
@@ -173,29 +179,6 @@ def _check(study: Study, data: str) -> None:
             for name, of_section in _schemas(found, role).items():
                 of_section.check(where if name == "data" else name, found[name])
     check_keys("[selection]", found["selection"], SELECTION)
-
-
-def _read_over_base(path: Path) -> Table:
-    """The file as a table, laid over the file that its key `base` names."""
-    if not path.is_file():
-        raise ValueError(f"A study file must exist. Received: {path}")
-    try:
-        own = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"A study file must be TOML. Received: {path} ({error})") from error
-    base = own.pop("base", None)
-    return laid_over(_read_over_base(path.parent / base), own) if base else own
-
-
-def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> Table:
-    """Tables merged key by key, `above` winning; a table of another class replaces all of it."""
-    merged = dict(below)
-    for key, value in above.items():
-        lower = merged.get(key)
-        both = isinstance(value, Mapping) and isinstance(lower, Mapping)
-        same = both and value.get("class_name") in (None, lower.get("class_name"))
-        merged[key] = laid_over(lower, value) if same else value
-    return merged
 
 
 def _as_table(task: Any) -> Table:

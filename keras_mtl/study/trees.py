@@ -27,6 +27,7 @@ def tree_settings(settings: RunSettings) -> RunSettings:
     """The run of boosted trees on the data and with the seed of another run."""
     return dataclasses.replace(
         settings,
+        study=NAME,
         model=NAME,
         strategy="default",
         model_arguments={"name": NAME, **ARGUMENTS},

@@ -73,7 +73,7 @@ class TaskGroup:
         labels = read_labels(self.tasks, y, (*own.shape[1:-2], units))
         mask = labels.known
         if any(self.chains):
-            rows = [existence(chain, y) * ops.ones_like(mask[..., 0, :]) for chain in self.chains]
+            rows = [existence(chain, y, mask[..., 0, :]) for chain in self.chains]
             mask = mask * ops.stack(rows, axis=-2)
         return Entries(own, labels, mask, weigh(self.tasks, y, sample_weight, mask))
 
@@ -91,7 +91,7 @@ class TaskGroup:
         as_logits = self.loss.from_logits
         outputs = entries.outputs if as_logits else self.predictions(entries.outputs)
         losses = self.loss(entries.labels.values, outputs, self.is_logits)
-        if self.loss.columnwise:
+        if losses.shape[-1] == entries.mask.shape[-1]:
             return losses, entries.mask, entries.weights
         any_known = [ops.max(x, axis=-1, keepdims=True) for x in (entries.mask, entries.weights)]
         return losses, *any_known

@@ -3,17 +3,23 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keras import ops
+
 from keras_mtl.task import Task
 from keras_mtl.training.labels import read_labels
 
 
-def existence(chain: Sequence[Task], y: Mapping[str, Any]) -> Any:
-    """1.0 on the rows where every task of `chain` is known to be 1, (B, 1)."""
-    rows: Any = 1.0
+def existence(chain: Sequence[Task], y: Mapping[str, Any], like: Any) -> Any:
+    """1.0 on the entries of `like` (B, ..., U) in whose row every task of `chain` is known to be 1.
+
+    An unknown parent leaves the row out.
+    """
+    exists = ops.ones_like(like)  # (B, ..., U)
     for parent in chain:
         labels = read_labels([parent], y, (1,))
-        rows = rows * (labels.known * labels.values)[:, 0]  # (B, 1)
-    return rows
+        rows = labels.known * labels.values  # (B, 1, 1)
+        exists = exists * ops.reshape(rows, (-1, *[1] * (len(like.shape) - 1)))
+    return exists
 
 
 def joint_labels(chain: Sequence[Task], y: Mapping[str, Any]) -> tuple[Any, Any]:

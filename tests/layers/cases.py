@@ -1,4 +1,4 @@
-"""One layer of every kind and option, with the shape it takes, for the guarantees all of them give."""
+"""One layer of every kind and option, with the shape of a row that it takes."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What every layer guarantees: weights, shapes, dtypes, configuration, saving, compiled training."""
+"""What every layer guarantees: weights, shapes, dtypes, configuration, saving, training."""
 
 import json
 
@@ -39,10 +39,12 @@ def test_build_creates_every_weight_under_a_name_of_its_own(make, shape):
 @every_layer
 @pytest.mark.parametrize("rows", [(5,), (2, 3), (2, 3, 2)])
 def test_rows_tokens_and_pixels_are_treated_alike(make, shape, rows):
-    layer = make()
+    layer, flat_layer = make(), make()
     inputs = draw(*rows, *shape)
     outputs = array(layer(inputs))
-    flat = array(layer(inputs.reshape(-1, *shape)))
+    flat_layer.build((None, *shape))
+    flat_layer.set_weights(layer.get_weights())
+    flat = array(flat_layer(inputs.reshape(-1, *shape)))
     np.testing.assert_allclose(outputs.reshape(flat.shape), flat, rtol=1e-5, atol=1e-6)
     assert outputs.shape == layer.compute_output_shape(inputs.shape)
     symbolic = layer(keras.KerasTensor((None, *rows[1:], *shape)))
@@ -65,8 +67,7 @@ def test_symbolic_and_eager_dtypes_agree_and_are_the_policys(make, shape, policy
 
 @pytest.mark.parametrize("name", ["mmoe", "cgc", "ple"])
 def test_gates_of_a_mixed_precision_layer_are_float32(name):
-    make, shape = LAYERS[name]
-    layer = make(dtype="mixed_bfloat16")
+    layer = LAYERS[name][0](dtype="mixed_bfloat16")
     stages = getattr(layer, "stages", [layer])
     for stage in stages:
         assert stage.gate.compute_dtype == "float32"
@@ -105,8 +106,13 @@ def test_a_saved_model_loads_with_the_same_predictions(make, shape, tmp_path):
     np.testing.assert_allclose(array(copied(rows)), array(model(rows)), rtol=1e-6, atol=1e-7)
 
 
-@every_layer
-@pytest.mark.parametrize("jit_compile", [False, True])
+COMPILED = ["experts_slots", "experts_dropout", "gate_own", "mmoe", "cgc"]
+FITS = [(*case, False) for case in LAYERS.values()] + [(*LAYERS[n], True) for n in COMPILED]
+
+
+@pytest.mark.parametrize(
+    ("make", "shape", "jit_compile"), FITS, ids=[*LAYERS, *(f"{n}_compiled" for n in COMPILED)]
+)
 def test_fit_moves_every_weight_that_it_may(make, shape, jit_compile):
     inputs = keras.Input(shape)
     layer = make(seed=1)
@@ -121,17 +127,11 @@ def test_fit_moves_every_weight_that_it_may(make, shape, jit_compile):
         assert not np.array_equal(now, value), f"{weight.path} did not move"
 
 
-@every_layer
-def test_masks_pass_through(make, shape):
-    steps = keras.Input((None, *shape))
-    masked = keras.layers.Masking()(steps) if len(shape) == 1 else steps
-    layer = make()
-    assert layer.supports_masking
-    if len(shape) == 1:
-        rows = draw(2, 3, *shape)
-        rows[:, 2] = 0
-        model = keras.Model(steps, layer(masked))
-        outputs = model(rows)
-        np.testing.assert_array_equal(
-            array(outputs._keras_mask), [[True, True, False], [True, True, False]]
-        )
+@pytest.mark.parametrize("name", ["task_dense", "experts_batch", "gate", "mmoe", "cgc", "ple"])
+def test_the_mask_of_a_sequence_passes_through(name):
+    make, shape = LAYERS[name]
+    steps = keras.Input((3, *shape))
+    model = keras.Model(steps, make()(keras.layers.Masking()(steps)))
+    rows = draw(2, 3, *shape)
+    rows[:, 2] = 0
+    np.testing.assert_array_equal(array(model(rows)._keras_mask), [[True, True, False]] * 2)

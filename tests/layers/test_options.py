@@ -1,4 +1,4 @@
-"""Regularisers, priors, dropout, normalisation, experts of the user's, and arguments that are refused."""
+"""Regularisers, priors, dropout, normalisation, given experts, and refused arguments."""
 
 import keras
 import numpy as np

@@ -18,7 +18,7 @@ def runs(path, data="toy", seeds=(0,)):
 
 
 def run_all(settings, folder):
-    return execute("toy", settings, folder, data_dir=None, verbose=0)
+    return execute(settings, folder, data_dir=None, verbose=0)
 
 
 def test_a_run_leaves_settings_log_metrics_and_model(write_study, place):
@@ -61,7 +61,7 @@ def test_the_same_seed_gives_the_same_figures(write_study, place):
 
 
 def test_an_interrupted_study_goes_on_where_it_stopped(write_study, place, monkeypatch):
-    settings = runs(write_study(), seeds=[0, 1, 2])
+    settings = runs(write_study(), seeds=[0, 1])
     train, trained = runner.train, []
 
     def power_cut(run, *arguments, **options):
@@ -81,8 +81,8 @@ def test_an_interrupted_study_goes_on_where_it_stopped(write_study, place, monke
 
     monkeypatch.setattr(execution.runner, "train", resumed)
     rows = run_all(settings, place / "out")
-    assert trained == [0, 1, 2]
-    assert {row["seed"] for row in rows} == {"0", "1", "2"}
+    assert trained == [0, 1]
+    assert {row["seed"] for row in rows} == {"0", "1"}
 
 
 def test_a_run_that_fails_leaves_no_folder_of_its_name(write_study, place):

@@ -1,6 +1,10 @@
+import textwrap
+
 import pytest
 
-from keras_mtl.study.study_file import laid_over, load_study
+import keras_mtl.study
+from keras_mtl.study.layered_toml import laid_over
+from keras_mtl.study.study_file import load_study
 
 
 def runs(path, data="toy", seeds=(0,), **fit):
@@ -18,7 +22,7 @@ def test_a_run_holds_everything_that_decides_it(write_study):
     assert (run.data, run.model, run.seed, run.source) == ("toy", "toy", 0, "toy_data:load")
     assert run.tasks == [{"name": "a"}, {"name": "b", "kind": "regression"}]
     assert run.fit == {"epochs": 2, "batch_size": 40}
-    assert run.selection == {"monitor": "val_loss", "mode": "min"}
+    assert run.selection == {"monitor": "val_loss"}
 
 
 def test_the_study_is_named_after_its_folder(write_study, place):
@@ -97,6 +101,10 @@ def test_the_baseline_is_no_baseline_of_itself(write_study):
         ("bins", "bin", r"\[features.number\] .*'bins'"),
         ("[data.toy]", "[data.toy]\nrow = 3", r"`row` in \[data.toy\] .*'rows'"),
         ("[data.toy]", "[data.toy]\nrows = 3\ndata_dir = '/'", "`data_dir`"),
+        ('kind = "regression"', 'knd = "regression"', r"`knd` in \[data.toy.tasks\] .*'kind'"),
+        ('kind = "regression"', 'kind = "regresion"', "Did you mean 'regression'"),
+        ('name = "b"', 'name = "a"', "must be unique"),
+        ('title = "A toy"', "seeds = [0.5]", "must be a list of integers"),
         ("toy_data:load", "toy_data:laod", "must be importable"),
         ("toy_data:load", "toy", "must be one of"),
         ('tasks = ["a", {', 'taks = ["a", {', "must have `tasks`|`taks`"),
@@ -132,3 +140,16 @@ def test_files_that_are_none(place):
     (place / "empty.toml").write_text("")
     with pytest.raises(ValueError, match=r"must have a section \[model\]"):
         load_study(place / "empty.toml")
+
+
+def test_the_documented_example_is_a_study(tmp_path):
+    lines = keras_mtl.study.__doc__.splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("    base"))
+    last = next(i for i, line in enumerate(lines) if "patience" in line)
+    text = textwrap.dedent("\n".join(lines[first : last + 1]))
+    (tmp_path / "common.toml").write_text("")
+    (tmp_path / "ple").mkdir()
+    (tmp_path / "ple" / "study.toml").write_text(text)
+    study = load_study(tmp_path / "ple" / "study.toml")
+    labels = [run.model for run in study.runs("census_income", study.seeds(), fit={})]
+    assert labels == ["ple levels=1", "ple levels=2"]

@@ -1,0 +1,1 @@
+"""How fast the package trains, starts and reads, next to what a user would pick instead."""

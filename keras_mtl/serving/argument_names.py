@@ -1,0 +1,51 @@
+"""Names of a signature's inputs: a column may be called anything, a TensorFlow argument may not."""
+
+import keyword
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+_ARGUMENT = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.-]*")
+
+
+def argument_names(columns: Iterable[str]) -> dict[str, str]:
+    """The argument that stands for each column: its own name wherever TensorFlow takes it.
+
+    >>> argument_names(["age", "capital gain", "class"])
+    {'age': 'age', 'capital gain': 'capital_gain', 'class': 'input_2'}
+    """
+    nearest = {column: re.sub(r"[^A-Za-z0-9_.-]", "_", column) for column in columns}
+    # TensorFlow tells apart neither upper from lower case nor one separator from another.
+    alike = Counter(map(_folded, nearest.values()))
+    return {
+        column: name if _is_argument(name) and alike[_folded(name)] == 1 else f"input_{index}"
+        for index, (column, name) in enumerate(nearest.items())
+    }
+
+
+def restore_column_names(folder: str | os.PathLike[str], arguments: Mapping[str, str]) -> None:
+    """Calls inputs of a SavedModel by their columns again; a server reads no other names."""
+    columns = {argument: column for column, argument in arguments.items() if argument != column}
+    if not columns:
+        return
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    path = Path(folder) / "saved_model.pb"
+    saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    for graph in saved.meta_graphs:
+        for signature in graph.signature_def.values():
+            for argument in columns.keys() & signature.inputs.keys():
+                signature.inputs[columns[argument]].CopyFrom(signature.inputs[argument])
+                del signature.inputs[argument]
+    path.write_bytes(saved.SerializeToString(deterministic=True))
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"\W", "_", name).casefold()
+
+
+def _is_argument(name: str) -> bool:
+    reserved = keyword.iskeyword(name) or name == "self" or re.fullmatch(r"(?i)input_\d+", name)
+    return bool(_ARGUMENT.fullmatch(name)) and not reserved
