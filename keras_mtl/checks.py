@@ -27,7 +27,7 @@ def check_units(name: str, value: Any, allow_empty: bool = False) -> tuple[int, 
     valid = isinstance(widths, Sequence) and not isinstance(widths, str)
     if valid:
         valid = all(
-            isinstance(width, Integral) and not isinstance(width, bool) and width >= 1
+            isinstance(width, Integral) and not isinstance(width, bool) and int(width) >= 1
             for width in widths
         )
     if not valid or (not allow_empty and not len(widths)):
@@ -41,7 +41,7 @@ def check_units(name: str, value: Any, allow_empty: bool = False) -> tuple[int, 
 
 def check_rate(name: str, value: Any) -> float:
     """Returns a dropout rate; raises `ValueError` unless it lies in [0, 1)."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < 1:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < 1:
         raise ValueError(f"Argument `{name}` must be in [0, 1). Received: {name}={value!r}")
     return float(value)
 

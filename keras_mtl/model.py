@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -9,7 +10,7 @@ from keras import ops
 
 from keras_mtl.api_export import keras_mtl_export
 from keras_mtl.serving import export_saved_model
-from keras_mtl.task import Task, as_tasks
+from keras_mtl.task import Task, as_config, as_tasks
 from keras_mtl.training import configuration, replicas
 from keras_mtl.training.data import as_label_dict, prepare_arrays
 from keras_mtl.training.groups import group_tasks
@@ -17,6 +18,7 @@ from keras_mtl.training.heads import TrainingGraph
 from keras_mtl.training.label_check import LabelCheck
 from keras_mtl.training.objective import Objective
 from keras_mtl.training.outputs import bear_tasks, check_names, graph_arguments, tasks_of
+from keras_mtl.training.packed_logs import PackedLogs
 from keras_mtl.training.task_metrics import TaskMetrics
 from keras_mtl.training.tracker import LossTracker, mean_losses
 
@@ -70,9 +72,10 @@ class MultiTaskModel(keras.Model):
         inputs, outputs, kwargs = graph_arguments(args, kwargs)
         if tasks is not None:
             outputs = bear_tasks(as_tasks(tasks), outputs)
+        bearing = tuple(tasks_of(outputs))
+        check_names(outputs)
         super().__init__(inputs, outputs, **kwargs)
-        self.tasks = tuple(tasks_of(outputs))
-        check_names(self)
+        self.tasks = bearing
         self._class_weight: dict[str, Any] = {}
 
     @property
@@ -135,23 +138,27 @@ class MultiTaskModel(keras.Model):
             self._loss_weights = weights
             self._loss_tracker = LossTracker([task.name for task in tasks], weights)
             self._task_metrics = TaskMetrics(groups, own_metrics)
-        self._compile_arguments = {
-            "loss": loss,
-            "loss_weights": loss_weights,
-            "metrics": metrics,
-            "weighted_metrics": weighted_metrics,
-            "run_eagerly": run_eagerly,
-            "steps_per_execution": steps_per_execution,
-            "jit_compile": jit_compile,
-            "auto_scale_loss": auto_scale_loss,
-        }
+        # In a plain dict, Keras would take the user's metric objects for the model's own.
+        self._compile_arguments = MappingProxyType(
+            {
+                "loss": loss,
+                "loss_weights": loss_weights,
+                "metrics": metrics,
+                "weighted_metrics": weighted_metrics,
+                "run_eagerly": run_eagerly,
+                "steps_per_execution": steps_per_execution,
+                "jit_compile": jit_compile,
+                "auto_scale_loss": auto_scale_loss,
+            }
+        )
 
     def get_compile_config(self) -> dict[str, Any]:
         """What `compile` was called with."""
         if not self.compiled:
             return {}
+        losses = keras.tree.map_structure(as_config, self._compile_arguments["loss"])
         return keras.saving.serialize_keras_object(
-            {**self._compile_arguments, "optimizer": self.optimizer}
+            {**self._compile_arguments, "loss": losses, "optimizer": self.optimizer}
         )
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -327,7 +334,7 @@ class MultiTaskModel(keras.Model):
     def _step(self, step: Any, *args: Any) -> Any:
         token = _STEPPING.set(self)
         try:
-            return replicas.reducible_logs(step(*args))
+            return step(*args)
         finally:
             _STEPPING.reset(token)
 
@@ -341,6 +348,13 @@ class MultiTaskModel(keras.Model):
         """The one input out of a one-key dict."""
         wrapped = isinstance(inputs, Mapping) and isinstance(self.input, keras.KerasTensor)
         return inputs[self.input.name] if wrapped and self.input.name in inputs else inputs
+
+    def _make_function(self, step_function: Any, *args: Any, **kwargs: Any) -> Any:
+        if keras.backend.backend() != "tensorflow":
+            return super()._make_function(step_function, *args, **kwargs)
+        packed = PackedLogs()
+        function = super()._make_function(lambda data: packed.pack(step_function(data)))
+        return lambda iterator: packed.unpack(function(iterator))
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Weights, losses and metrics are all built by now. Keras' own version reduces a batch over

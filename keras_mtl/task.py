@@ -1,5 +1,7 @@
 """What a label is: its kind, when it is missing, on which rows it exists, what it costs."""
 
+import inspect
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -87,8 +89,8 @@ class Task:
         self.trained_on = _check_trained_on(name, kind, given, trained_on, loss)
         self.weight_column = weight_column if weight_column is None else _names(weight_column)
         self.group_column = group_column
-        self.loss = _as_config(loss)
-        self.metrics = metrics if metrics is None else [_as_config(m) for m in _listed(metrics)]
+        self.loss = as_config(loss)
+        self.metrics = metrics if metrics is None else [as_config(m) for m in _listed(metrics)]
         self.weight = float(weight)
         self.class_weight = _check_class_weight(name, kind, self.units, class_weight)
 
@@ -172,6 +174,19 @@ def given_chain(task: Task, by_name: Mapping[str, Task]) -> list[Task]:
     return chain
 
 
+def as_config(value: Any) -> Any:
+    """An object gives its config, so that no two models share its state; the rest stays.
+
+    Keras leaves `Huber`'s `delta` and `CosineSimilarity`'s `axis` out of their configs.
+    """
+    if not isinstance(value, keras.losses.Loss | keras.metrics.Metric):
+        return value
+    config = keras.saving.serialize_keras_object(value)
+    known = inspect.signature(type(value)).parameters
+    kept = {k: v for k, v in getattr(value, "_fn_kwargs", {}).items() if k in known}
+    return {**config, "config": {**kept, **config["config"]}}
+
+
 def _check_name(name: Any) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
@@ -206,9 +221,11 @@ def _check_task_units(name: str, kind: str, units: Any) -> int:
 def _check_missing(missing: Any) -> str | float | None:
     if missing is None or missing == "auto":
         return missing
-    if isinstance(missing, str | bool) or not isinstance(missing, int | float):
+    number = isinstance(missing, int | float) and not isinstance(missing, bool)
+    if not number or math.isnan(missing):
         raise ValueError(
-            f'Argument `missing` must be "auto", a number or None. Received: missing={missing!r}'
+            f'Argument `missing` must be "auto", which marks NaN, a number or None. '
+            f"Received: missing={missing!r}"
         )
     return missing
 
@@ -237,13 +254,6 @@ def _check_class_weight(
             f"[0, {classes}) to weights. Received: class_weight={dict(class_weight)}"
         )
     return weights
-
-
-def _as_config(value: Any) -> Any:
-    """An object gives its config, so that no two models share its state."""
-    if isinstance(value, keras.losses.Loss | keras.metrics.Metric):
-        return keras.saving.serialize_keras_object(value)
-    return value
 
 
 def _listed(value: Any) -> list[Any]:

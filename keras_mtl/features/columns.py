@@ -5,15 +5,11 @@ import math
 from collections.abc import Iterable
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any, Literal, TypeAlias
-
-import numpy as np
+from typing import Any
 
 from keras_mtl.api_export import keras_mtl_export
 from keras_mtl.checks import check_choice, check_integer, check_positive
-
-Value: TypeAlias = str | int
-Kind: TypeAlias = Literal["string", "integer"]
+from keras_mtl.features.values import Value, check_values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,10 +152,8 @@ class Numeric(Column):
     z = (f(x) - mean f) / std f, where f(x) = x, or sign(x) log(1 + |x|) with `transform="log"`. A
     missing value (NaN, None, or infinite) becomes z = 0; if the adapted data had missing values, a
     second feature is 1 where the value is missing. With `bins`, id(x) = 0 where missing, 1 + the
-    number of edges <= x
-    otherwise: every bin holds about the same number of rows, a value more frequent than that gets a
-        bin of
-    its own, and none is empty.
+    number of edges <= x otherwise: every bin holds about the same number of rows, a value more
+    frequent than that gets a bin of its own, and none is empty.
 
     Args:
         name: The raw column.
@@ -201,25 +195,6 @@ class Numeric(Column):
                 )
 
 
-def check_values(name: str, values: Any) -> tuple[Value, ...]:
-    """Returns distinct strings or distinct integers as a tuple; bytes are decoded."""
-    if not isinstance(values, Iterable) or isinstance(values, str | bytes):
-        raise ValueError(
-            f"Argument `{name}` must be a list of strings or of integers. "
-            f"Received: {name}={values!r}"
-        )
-    plain = [value.item() if isinstance(value, np.generic) else value for value in values]
-    checked = [to_text(value) if isinstance(value, bytes) else value for value in plain]
-    strings = all(isinstance(value, str) for value in checked)
-    integers = all(isinstance(v, int) and not isinstance(v, bool) for v in checked)
-    if not (strings or integers) or len(set(checked)) < len(checked):
-        raise ValueError(
-            f"Argument `{name}` must hold distinct values, all strings or all integers. "
-            f"Received: {name}={values!r}"
-        )
-    return tuple(checked)
-
-
 def check_edges(edges: Iterable[Any]) -> tuple[float, ...]:
     """Returns the inner edges of bins as floats that increase."""
     listed = list(edges)
@@ -230,13 +205,3 @@ def check_edges(edges: Iterable[Any]) -> tuple[float, ...]:
             f"Received: bins={listed!r}"
         )
     return tuple(float(edge) for edge in listed)
-
-
-def to_text(value: bytes) -> str:
-    """UTF-8, reversible also for bytes that are none."""
-    return value.decode("utf-8", "surrogateescape")
-
-
-def to_bytes(value: str) -> bytes:
-    """The bytes that `to_text` read."""
-    return value.encode("utf-8", "surrogateescape")

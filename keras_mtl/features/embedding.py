@@ -30,13 +30,13 @@ class Width:
 def lay_out(encoding: Encoding, dims: list[int]) -> list[Width]:
     """Where embedded columns and then sequences, as wide as `dims` says, find their rows."""
     widths: dict[int, Width] = {}
-    for position, column in enumerate((*encoding.embedded, *encoding.sequences)):
+    for position, column in enumerate((*encoding.categorical, *encoding.sequences)):
         width = widths.setdefault(dims[position], Width(dims[position]))
         name = encoding.source_name(column)
         if name not in width.starts:
             width.starts[name] = width.rows
             width.rows += encoding.sources[name].size
-        if position < len(encoding.embedded):
+        if position < len(encoding.categorical):
             width.positions.append(position)
             width.offsets.append(width.starts[name])
     return list(widths.values())
@@ -88,7 +88,7 @@ class TabularEmbedding(keras.layers.Layer):
                 f"Received: concatenate=True, unpooled sequences={whole}"
             )
         encoding = table.encoding
-        dims = [table.dim(column) for column in (*encoding.embedded, *encoding.sequences)]
+        dims = [table.dim(column) for column in (*encoding.categorical, *encoding.sequences)]
         self._widths = lay_out(encoding, dims)
 
     def build(self, input_shape: dict[str, Any]) -> None:
@@ -164,7 +164,7 @@ class TabularEmbedding(keras.layers.Layer):
         gathered = [width for width in self._widths if width.positions]
         for width, values in zip(gathered, categories, strict=True):
             for place, position in enumerate(width.positions):
-                vectors[encoding.embedded[position].name] = values[:, place]  # (B, D)
+                vectors[encoding.categorical[position].name] = values[:, place]  # (B, D)
         start = 0
         for column in encoding.standardized:
             end = start + encoding.standardizations[column.name].width
@@ -176,7 +176,7 @@ class TabularEmbedding(keras.layers.Layer):
         """(B, D), or shapes by column."""
         batch = next(iter(input_shape.values()))[0]
         encoding, dim = self.table.encoding, self.table.dim
-        shapes = {column.name: (batch, dim(column)) for column in encoding.embedded}
+        shapes = {column.name: (batch, dim(column)) for column in encoding.categorical}
         for sequence in encoding.sequences:
             length = (sequence.max_length,) if sequence.pooling is None else ()
             shapes[sequence.name] = (batch, *length, dim(sequence))

@@ -43,7 +43,7 @@ class Encoding:
         self.sources: dict[str, Source] = {**vocabularies, **self.bins}
         self.sequences = tuple(c for c in columns if isinstance(c, Sequence))
         self.standardized = tuple(c for c in columns if isinstance(c, Numeric) and c.bins is None)
-        self.embedded = tuple(
+        self.categorical = tuple(
             c for c in columns if isinstance(c, Category) or (isinstance(c, Numeric) and c.bins)
         )
 
@@ -54,8 +54,8 @@ class Encoding:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the packed tensors, without the batch axis."""
         shapes: dict[str, tuple[int, ...]] = {}
-        if self.embedded:
-            shapes["categorical"] = (len(self.embedded),)
+        if self.categorical:
+            shapes["categorical"] = (len(self.categorical),)
         if self.standardized:
             shapes["numeric"] = (sum(known.width for known in self.standardizations.values()),)
         return shapes | {column.name: (column.max_length,) for column in self.sequences}
@@ -65,9 +65,9 @@ class Encoding:
         raw = select(data, [column.name for column in self.columns])
         rows = len(raw[self.columns[0].name])
         packed = {}
-        if self.embedded:
-            packed["categorical"] = np.empty((rows, len(self.embedded)), np.int32)
-            for position, column in enumerate(self.embedded):
+        if self.categorical:
+            packed["categorical"] = np.empty((rows, len(self.categorical)), np.int32)
+            for position, column in enumerate(self.categorical):
                 packed["categorical"][:, position] = self._ids(column, raw[column.name])
         if self.standardized:
             features = [

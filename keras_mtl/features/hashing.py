@@ -7,7 +7,7 @@ FarmHash, which NumPy lacks and which would cost a Python call per value.
 
 import numpy as np
 
-from keras_mtl.features.columns import to_bytes
+from keras_mtl.features.values import to_bytes
 
 MULTIPLIER = 0x9E3779B97F4A7C15
 MIXERS = (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53)

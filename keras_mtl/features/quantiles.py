@@ -62,7 +62,7 @@ class QuantileSummary:
         self.fold()
         last = _last_of_bin(self.counts, bins)
         low, high = self.values[last], self.values[last + 1]
-        middle = low + (high - low) / 2
+        middle = low / 2 + high / 2  # their difference might overflow
         return np.where(middle > low, middle, high)
 
 

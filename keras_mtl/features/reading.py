@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_mtl.checks import did_you_mean
-from keras_mtl.features.columns import Kind
+from keras_mtl.features.values import Kind
 
 # a list of str, bytes, int and None
 Values = list[Any]

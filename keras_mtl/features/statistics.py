@@ -3,15 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from keras_mtl.features.columns import (
-    Category,
-    Column,
-    Kind,
-    Numeric,
-    Value,
-    VocabularyColumn,
-    to_text,
-)
+from keras_mtl.features.columns import Category, Column, Numeric, VocabularyColumn
 from keras_mtl.features.numerics import Bins, Moments, Standardization
 from keras_mtl.features.quantiles import QuantileSummary
 from keras_mtl.features.reading import (
@@ -21,6 +13,7 @@ from keras_mtl.features.reading import (
     read_sequences,
     select,
 )
+from keras_mtl.features.values import Kind, Value, to_text
 from keras_mtl.features.vocabulary import HashBuckets, Vocabulary, VocabularySpec
 
 

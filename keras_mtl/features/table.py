@@ -8,11 +8,12 @@ import keras
 
 from keras_mtl.api_export import keras_mtl_export
 from keras_mtl.checks import check_positive, did_you_mean
-from keras_mtl.features.columns import Category, Column, Numeric, Sequence, Value, VocabularyColumn
+from keras_mtl.features.columns import Category, Column, Numeric, Sequence, VocabularyColumn
 from keras_mtl.features.embedding import TabularEmbedding
 from keras_mtl.features.encoding import Encoding
 from keras_mtl.features.reading import chunks
 from keras_mtl.features.statistics import TableStatistics
+from keras_mtl.features.values import Value
 from keras_mtl.features.vocabulary import Vocabulary, VocabularySpec
 
 if TYPE_CHECKING:

@@ -10,11 +10,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_mtl.features.columns import Column, Numeric, Sequence, Value, to_bytes
+from keras_mtl.features.columns import Column, Numeric, Sequence
 from keras_mtl.features.encoding import Encoding
 from keras_mtl.features.hashing import MIX_SHIFT, MIXERS, MULTIPLIER
 from keras_mtl.features.numerics import Bins
 from keras_mtl.features.reading import check_present
+from keras_mtl.features.values import Value, to_bytes
 from keras_mtl.features.vocabulary import MISSING_INTEGER, HashBuckets, Vocabulary
 
 DTYPES = {"string": tf.string, "integer": tf.int64}
@@ -54,8 +55,8 @@ class TensorEncoder:
         check_present([column.name for column in self.encoding.columns], raw)
         columns = {column.name: self._read(column, raw) for column in self.encoding.columns}
         packed = {}
-        if self.encoding.embedded:
-            ids = [self._ids(c, columns[c.name]) for c in self.encoding.embedded]
+        if self.encoding.categorical:
+            ids = [self._ids(c, columns[c.name]) for c in self.encoding.categorical]
             packed["categorical"] = tf.stack(ids, axis=1)  # (B, F)
         if self.encoding.standardized:
             numbers = [columns[c.name] for c in self.encoding.standardized]

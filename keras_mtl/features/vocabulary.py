@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_mtl.features.columns import Kind, Value, VocabularyColumn, to_bytes, to_text
+from keras_mtl.features.columns import VocabularyColumn
 from keras_mtl.features.hashing import hash_values
+from keras_mtl.features.values import Kind, Value, to_bytes, to_text
 
 # what a served integer says for None; arrays may say it too
 MISSING_INTEGER = -(2**63)

@@ -1,5 +1,6 @@
 """Equal budgets: widths scaled until a model has as many parameters as another."""
 
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -50,27 +51,25 @@ def match_budget(
         ValueError: where even one unit a layer is more than twice the budget.
     """
     scaled = _scaled_arguments(arguments)
+
+    @functools.cache
+    def size(factor: float) -> int:
+        return count_parameters(_times(arguments, scaled, factor), tasks, width)
+
     low, high = 0.0, 1.0
-    while count_parameters(_times(arguments, scaled, high), tasks, width) < budget:
+    while size(high) < budget:
         low, high = high, 2 * high
     finest = 1 / (4 * max(unit for units in scaled.values() for unit in units))
     while high - low > finest:
         middle = (low + high) / 2
-        if count_parameters(_times(arguments, scaled, middle), tasks, width) < budget:
-            low = middle
-        else:
-            high = middle
-    ends = [_times(arguments, scaled, factor) for factor in (low, high)]
-    distance, best = min(
-        ((abs(count_parameters(end, tasks, width) - budget), end) for end in ends),
-        key=lambda pair: pair[0],
-    )
-    if distance > budget:
+        low, high = (middle, high) if size(middle) < budget else (low, middle)
+    nearest = min((low, high), key=lambda factor: abs(size(factor) - budget))
+    if size(nearest) > 2 * budget:
         raise ValueError(
             "A budget must be within reach of the model's smallest widths. "
-            f"Received: budget={budget}, model={arguments['name']!r}, smallest={distance + budget}"
+            f"Received: budget={budget}, model={arguments['name']!r}, smallest={size(nearest)}"
         )
-    return best
+    return _times(arguments, scaled, nearest)
 
 
 def _scaled_arguments(arguments: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -34,18 +34,24 @@ def record(folder: Path, model: str, rows: Sequence[Row]) -> None:
 
 
 def write_card(folder: Path) -> None:
-    """Rewrites what stands between the two markers of a card from the results beside it.
-
-    Raises:
-        ValueError: for a card without the markers.
-    """
-    path = folder / CARD
-    text = path.read_text()
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"A card must hold the lines {BEGIN} and {END}. Received: {path}")
+    """Rewrites what stands between the two markers of a card from the results beside it."""
+    text = read_card(folder)
     measured = f"{BEGIN}\n{measured_section(read_results(folder / RESULTS))}\n{END}"
     pattern = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
-    write_text(path, pattern.sub(lambda _: measured, text))
+    write_text(folder / CARD, pattern.sub(lambda _: measured, text))
+
+
+def read_card(folder: Path) -> str:
+    """The text of a card.
+
+    Raises:
+        ValueError: where there is no card, or one without the two markers.
+    """
+    path = folder / CARD
+    text = path.read_text() if path.exists() else ""
+    if BEGIN not in text or END not in text:
+        raise ValueError(f"A card must hold the lines {BEGIN} and {END}. Received: {path}")
+    return text
 
 
 def measured_section(rows: Sequence[Row]) -> str:
@@ -67,7 +73,8 @@ def _of_data(rows: Sequence[Row], data: str) -> str:
     return (
         f"### {data}\n\n{table}\n\n"
         f"Test rows, mean over {seeds} seeds, all networks with equal budgets; the difference is "
-        "paired by seed. The epoch was chosen on the validation rows by "
+        "paired by seed, and parameters are those above the embeddings. The epoch was chosen on "
+        "the validation rows by "
         f"`{'`, `'.join(distinct(trained, 'monitor'))}`; the test rows were read once a run. "
         f"Measured {' and '.join(distinct(of_data, 'date'))} with {versions}."
     )

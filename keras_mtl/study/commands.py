@@ -102,7 +102,9 @@ def compare(paths: Sequence[Path], options: Options, *, boosted: bool, to_cards:
     added.
     """
     require("matplotlib", *(["sklearn"] if boosted else []))
-    studies = _distinct_studies(paths)
+    studies = distinct_studies(paths)
+    for study in studies if to_cards else ():
+        cards.read_card(study.path.parent)  # a card that cannot be written fails before training
     name = options.data or studies[0].data_names[0]
     runs = _compared_runs(studies, name, options, boosted)
     folder = options.folder(RUNS / "compare" / name, runs)
@@ -112,14 +114,13 @@ def compare(paths: Sequence[Path], options: Options, *, boosted: bool, to_cards:
     picture.draw(rows, folder / "comparison.png")
     print("\n" + report.comparisons(rows))
     print(f"\nFigures: {folder / 'results.csv'}\nPicture: {folder / 'comparison.png'}")
-    if to_cards:
-        for study in studies:
-            cards.record(study.path.parent, study.name, rows)
-            print(f"Card:    {study.path.parent / cards.CARD}")
+    for study in studies if to_cards else ():
+        cards.record(study.path.parent, study.name, rows)
+        print(f"Card:    {study.path.parent / cards.CARD}")
     return rows
 
 
-def _distinct_studies(paths: Sequence[Path]) -> list[Study]:
+def distinct_studies(paths: Sequence[Path]) -> list[Study]:
     """The studies, each once: the first, which sets the budget, may stand again among the rest."""
     studies = {path.resolve(): load_study(path) for path in paths}
     names = [study.name for study in studies.values()]

@@ -34,7 +34,8 @@ def metrics_by_task(tasks: Sequence[Task], metrics: Any, weighted: Any) -> dict[
 
     Keras' two lists are one here: a metric that did not see the mask would be wrong.
     """
-    first, second = (_by_task("metrics", tasks, given) for given in (metrics, weighted))
+    first = _by_task("metrics", tasks, metrics)
+    second = _by_task("weighted_metrics", tasks, weighted)
     own: dict[str, list[Any]] = {}
     for task in tasks:
         asked = [
@@ -82,27 +83,29 @@ def check_distribution(optimizer: Any, steps: int, jit_compile: Any) -> None:
     replicas.check_strategy()
     if replicas.num_replicas() == 1:
         return
-    optimizer = keras.optimizers.get(optimizer)
-    refused = {
-        "steps_per_execution": (steps > 1 and steps, "leave it out: it is 1 on several replicas"),
-        "jit_compile": (jit_compile is True, "leave it out, or train on one device"),
-        "optimizer.gradient_accumulation_steps": (
-            getattr(optimizer, "gradient_accumulation_steps", None),
-            "use larger batches",
-        ),
-    } | {
-        f"optimizer.{clip}": (
-            getattr(optimizer, clip, None),
-            "lower the learning rate: each replica would clip its own part of the gradient",
+    _refuse("steps_per_execution", steps > 1 and steps, "leave it out: it is 1 on several replicas")
+    _refuse("jit_compile", jit_compile is True, "leave it out, or train on one device")
+    advice = "lower the learning rate: each replica would clip its own part of the gradient"
+    for part in _parts(keras.optimizers.get(optimizer)):
+        steps = getattr(part, "gradient_accumulation_steps", None)
+        _refuse("optimizer.gradient_accumulation_steps", steps, "use larger batches")
+        for clip in ("clipnorm", "global_clipnorm", "clipvalue"):
+            _refuse(f"optimizer.{clip}", getattr(part, clip, None), advice)
+
+
+def _refuse(name: str, value: Any, advice: str) -> None:
+    if value:
+        raise ValueError(
+            f"Argument `{name}` must not be set on several replicas; {advice}. "
+            f"Received: {name}={value}, replicas={replicas.num_replicas()}"
         )
-        for clip in ("clipnorm", "global_clipnorm", "clipvalue")
-    }
-    for name, (value, advice) in refused.items():
-        if value:
-            raise ValueError(
-                f"Argument `{name}` must not be set on several replicas; {advice}. "
-                f"Received: {name}={value}, replicas={replicas.num_replicas()}"
-            )
+
+
+def _parts(optimizer: Any) -> list[Any]:
+    """An optimizer, and those inside it, where it is made of several or scales another's loss."""
+    inner = getattr(optimizer, "inner_optimizer", None)
+    inside = [*getattr(optimizer, "optimizers", ()), *([] if inner is None else [inner])]
+    return [optimizer, *(part for held in inside for part in _parts(held))]
 
 
 def _by_task(argument: str, tasks: Sequence[Task], value: Any) -> Mapping[str, Any]:

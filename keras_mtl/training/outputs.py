@@ -1,6 +1,6 @@
 """Outputs that bear their tasks: what makes a graph a multi-task model."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -67,21 +67,40 @@ def tasks_of(outputs: Mapping[str, keras.KerasTensor]) -> list[Task]:
             "Argument `tasks` must be given with outputs that hold none. "
             f"Received: outputs={without}"
         )
-    return [head.task for head in heads.values()]
+    return [head.task for head in heads.values() if head is not None]
 
 
-def check_names(model: keras.Model) -> None:
-    """A task's name belongs to its head alone."""
-    heads = {output._keras_history.operation.name for output in model.output.values()}
-    behind = {_argument_name(output) for output in model.output.values()}
-    others = {layer.name for layer in model.layers} - heads - behind
-    for task in model.tasks:
-        if task.name in others:
+def check_names(outputs: Mapping[str, keras.KerasTensor]) -> None:
+    """A task's name belongs to its head alone.
+
+    Raises:
+        ValueError: If an input or another layer bears it.
+    """
+    for operation in _operations(outputs.values()):
+        output = outputs.get(operation.name)
+        if output is not None and operation is not _bearer(operation.name, output):
             raise ValueError(
-                f"A task must not bear the name of an input or of a layer. Received: {task.name!r}"
+                "A task must not bear the name of an input or of a layer. "
+                f"Received: {operation.name!r}"
             )
 
 
-def _argument_name(output: keras.KerasTensor) -> str:
+def _bearer(name: str, output: keras.KerasTensor) -> Any:
+    """The operation that may bear the name of a task: the last, or else the last but one."""
     operation, node_index, _ = output._keras_history
-    return operation._inbound_nodes[node_index].input_tensors[0]._keras_history.operation.name
+    if operation.name == name:
+        return operation
+    return operation._inbound_nodes[node_index].input_tensors[0]._keras_history.operation
+
+
+def _operations(tensors: Iterable[keras.KerasTensor]) -> Iterable[Any]:
+    """Everything that `tensors` are computed by."""
+    found: dict[int, Any] = {}
+    waiting = list(tensors)
+    while waiting:
+        operation, node_index, _ = waiting.pop()._keras_history
+        node = operation._inbound_nodes[node_index]
+        if id(node) not in found:
+            found[id(node)] = operation
+            waiting.extend(node.input_tensors)
+    return found.values()

@@ -27,11 +27,9 @@ def num_replicas() -> int:
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
-def reducible_logs(step_result: Any) -> Any:
-    """Logs of rank 1 under a multi-worker strategy, which averages over their first axis."""
-    if not _ON_TENSORFLOW or not _is_multi_worker():
-        return step_result
-    return keras.tree.map_structure(lambda log: keras.ops.reshape(log, (-1,)), step_result)
+def reducible(vector: Any) -> Any:
+    """`vector` as a row under a multi-worker strategy, where Keras averages over the first axis."""
+    return keras.ops.expand_dims(vector, 0) if _is_multi_worker() else vector
 
 
 def scope_of(model: keras.Model) -> AbstractContextManager[Any]:

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_mtl.losses.entries import is_columnwise
 from keras_mtl.metrics.auc import AUC
+from keras_mtl.task import as_config
 from keras_mtl.training.groups import Entries, TaskGroup
 
 
@@ -174,19 +175,18 @@ def _absolute(labels: Any, outputs: Any) -> Any:
 
 def _fresh_metric(metric: Any, kind: str) -> keras.metrics.Metric:
     """A metric object of this task alone, from a name, a config, an object or a function."""
-    if metric == "auc":
-        return AUC()
+    if metric in ("auc", "AUC"):
+        return AUC(name=metric)
     if metric in ("accuracy", "acc"):
         per_kind = keras.metrics.SparseCategoricalAccuracy
         made = per_kind if kind == "multiclass" else keras.metrics.BinaryAccuracy
-        return made(name="accuracy")
-    if isinstance(metric, keras.metrics.Metric):
-        metric = keras.saving.serialize_keras_object(metric)
-    found = keras.metrics.get(metric)
-    if isinstance(found, keras.metrics.Metric):
-        return found
-    name = metric if isinstance(metric, str) else found.__name__
-    return keras.metrics.MeanMetricWrapper(found, name=name)
+        return made(name=metric)
+    found = keras.metrics.get(as_config(metric))
+    if not isinstance(found, keras.metrics.Metric):
+        found = keras.metrics.MeanMetricWrapper(found, name=found.__name__)
+    if isinstance(metric, str):
+        found.name = metric  # as in Keras, and without the number that tells copies apart
+    return found
 
 
 def _plain(metric: keras.metrics.Metric) -> Any:

@@ -6,6 +6,7 @@ nothing.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 import keras
@@ -95,7 +96,7 @@ def as_representation(inputs: Any, seed: int | None) -> keras.KerasTensor:
         if all(isinstance(tensor, keras.KerasTensor) for tensor in inputs.values()):
             tensors = [inputs[name] for name in sorted(inputs)]
             return tensors[0] if len(tensors) == 1 else keras.layers.Concatenate()(tensors)
-    elif isinstance(inputs, int):
+    elif isinstance(inputs, Integral):
         return keras.Input((check_positive("inputs", inputs),), name="features")
     raise ValueError(
         "Argument `inputs` must be a positive width, a TabularFeatures table, a KerasTensor or a "

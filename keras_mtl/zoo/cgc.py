@@ -58,7 +58,7 @@ def cgc(
         activation: Activation of experts and towers.
         normalization: `"batch"`, `"layer"` or None, before every activation of experts and towers.
         dropout: Rate after every activation of experts and towers, in [0, 1).
-        kernel_regularizer: Regulariser of every kernel.
+        kernel_regularizer: Regulariser of every kernel but those of gates.
         seed: Seed of all initial weights and of the dropout; None draws one.
         name: Name of the model.
 

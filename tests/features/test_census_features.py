@@ -28,7 +28,7 @@ def table(data):
 
 def test_every_known_id_occurs(table, data):
     ids = table.encode(data.train.columns)["categorical"]
-    for position, column in enumerate(table.encoding.embedded):
+    for position, column in enumerate(table.encoding.categorical):
         size = table.encoding.sources[column.name].size
         first = 2 if isinstance(column, Category) else 1
         counts = np.bincount(ids[:, position], minlength=size)
@@ -39,13 +39,13 @@ def test_every_known_id_occurs(table, data):
 
 def test_test_half_is_known_but_for_few_values(table, data):
     ids = table.encode(data.test.columns)["categorical"]
-    unknown = [isinstance(column, Category) for column in table.encoding.embedded]
+    unknown = [isinstance(column, Category) for column in table.encoding.categorical]
     assert np.mean(ids[:, unknown] == 1) < 1e-4
 
 
 def test_ids_stand_for_their_values(table, data):
     ids = table.encode(data.test.columns)["categorical"]
-    for position, column in enumerate(table.encoding.embedded):
+    for position, column in enumerate(table.encoding.categorical):
         if isinstance(column, Category):
             known = np.array([None, None, *table.vocabulary(column.name)], object)
             decoded, raw = known[ids[:, position]], data.test.columns[column.name].astype(object)
@@ -55,7 +55,7 @@ def test_ids_stand_for_their_values(table, data):
 
 def test_bins_keep_the_order_of_numbers(table, data):
     ids = table.encode(data.test.columns)["categorical"]
-    for position, column in enumerate(table.encoding.embedded):
+    for position, column in enumerate(table.encoding.categorical):
         if isinstance(column, Numeric):
             order = np.argsort(data.test.columns[column.name], kind="stable")
             assert np.all(np.diff(ids[order, position]) >= 0)

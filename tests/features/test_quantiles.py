@@ -74,6 +74,11 @@ def test_two_heavy_values():
     assert max(counts[1:-1]) <= 160
 
 
+def test_numbers_as_large_as_float32_allows():
+    values = [-3e38, 3e38]
+    assert rows_per_bin(summarize(values).edges(4), values).tolist() == [1, 1]
+
+
 def test_missing_values_do_not_count():
     assert summarize([np.nan, 1.0, np.nan, 2.0]).counts.tolist() == [1, 1]
 

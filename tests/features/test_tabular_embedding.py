@@ -18,13 +18,13 @@ def expected_columns(layer, packed):
     for dim in (4, 3):
         weight = next(np.asarray(w) for w in layer.weights if w.shape[1] == dim)
         start = 0
-        for column in (*encoding.embedded, *encoding.sequences):
+        for column in (*encoding.categorical, *encoding.sequences):
             name = encoding.source_name(column)
             if table.dim(column) == dim and name not in blocks:
                 blocks[name] = weight[start : start + encoding.sources[name].size]
                 start += encoding.sources[name].size
         assert start == len(weight)
-    for position, column in enumerate(encoding.embedded):
+    for position, column in enumerate(encoding.categorical):
         vectors[column.name] = blocks[encoding.source_name(column)][
             packed["categorical"][:, position]
         ]

@@ -8,7 +8,7 @@ import pytest
 
 from keras_mtl.__main__ import INTERRUPTED, main, run_by_name
 from keras_mtl.study import execution
-from keras_mtl.study.commands import _distinct_studies, require
+from keras_mtl.study.commands import distinct_studies, require
 from keras_mtl.study.results import read_results
 from keras_mtl.study.serving_check import answer
 
@@ -27,6 +27,7 @@ epochs = 1
 """
 
 
+@pytest.mark.slow
 def test_the_first_command_of_the_readme(tmp_path):
     """`python -m zoo ple` as a newcomer runs it, with fewer rows."""
     zoo = tmp_path / "zoo"
@@ -58,6 +59,7 @@ def test_the_first_command_of_the_readme(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_compare_with_budgets_trees_cards_and_a_picture(write_study, place, capsys):
     (place / "cgc").mkdir()
     path = write_study(('name = "ple"\nlevels = 1', 'name = "cgc"'), name="cgc/study.toml")
@@ -78,6 +80,7 @@ def test_compare_with_budgets_trees_cards_and_a_picture(write_study, place, caps
     assert "| a | auc (high) | boosted_trees |" in (place / "cgc" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_on_columns_goes_on_and_is_served_raw(
     write_study, place, monkeypatch, capsys
 ):
@@ -141,10 +144,18 @@ def test_options_that_cannot_be(options, capsys):
 def test_a_study_named_twice_is_compared_once(write_study, place):
     path = write_study()
     (place / "other").mkdir()
-    assert [study.name for study in _distinct_studies([path, place / "toy.toml"])] == ["toy"]
+    assert [study.name for study in distinct_studies([path, place / "toy.toml"])] == ["toy"]
     other = write_study(name="other/toy.toml")
     with pytest.raises(ValueError, match="must have distinct names"):
-        _distinct_studies([path, other])
+        distinct_studies([path, other])
+
+
+def test_a_comparison_without_cards_to_write_is_refused_before_it_trains(
+    write_study, place, capsys
+):
+    assert main(["compare", str(write_study()), "--cards"]) == 2
+    assert "A card must hold the lines" in capsys.readouterr().err
+    assert not (place / "runs").exists()
 
 
 def test_a_comparison_without_its_libraries_is_refused_before_it_trains():

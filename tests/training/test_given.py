@@ -14,7 +14,7 @@ def funnel(seed=0):
     """Labels of a chain of three with unknowns anywhere, and logits."""
     rng = np.random.default_rng(seed)
     y = {name: rng.choice([-1, 0, 1, 1], (ROWS, 1)) for name in ("click", "cart", "buy")}
-    return y, {name: rng.normal(size=(ROWS, 1)) * 2 for name in y}
+    return y, {name: rng.permutation(np.linspace(-4, 4, ROWS))[:, None] for name in y}
 
 
 @pytest.mark.parametrize("heads", [own_heads, stacked_heads])
@@ -30,7 +30,7 @@ def test_a_chain_of_three_sees_the_rows_where_every_parent_is_one(heads):
         assert logs[f"{name}_loss"] == pytest.approx(loss, **CLOSE)
         np.testing.assert_allclose(gradients[name], gradient, rtol=1e-4, atol=1e-7)
         auc = roc_auc_score(y[name][known], logits[name][known])
-        assert logs[f"{name}_auc"] == pytest.approx(auc, abs=1e-3)
+        assert logs[f"{name}_auc"] == pytest.approx(auc, abs=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["regression", "multiclass", "multilabel"])
@@ -99,7 +99,7 @@ def test_metrics_of_a_product_see_the_rows_where_the_task_exists():
     logs, _ = own_heads(tasks, {name: logits[name] for name in ("click", "cart")}).step(y)
     known = (y["click"] == 1) & (y["cart"] >= 0)
     auc = roc_auc_score(y["cart"][known], logits["cart"][known])
-    assert logs["cart_auc"] == pytest.approx(auc, abs=1e-3)
+    assert logs["cart_auc"] == pytest.approx(auc, abs=1e-5)
 
 
 @pytest.mark.parametrize("size", [20.0, 40.0])

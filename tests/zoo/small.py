@@ -37,9 +37,10 @@ def predictions(model: keras.Model, inputs: Any, **arguments: Any) -> dict[str, 
     return {name: keras.ops.convert_to_numpy(output) for name, output in outputs.items()}
 
 
-def train(model: MultiTaskModel, x: Any, y: Any, steps: int = 1, **arguments: Any) -> Any:
+def train(model: MultiTaskModel, x: Any, y: Any, steps: int = 1, metrics: Any = ()) -> Any:
     """Full-batch steps of plain gradient descent; returns the history."""
-    model.compile(keras.optimizers.SGD(0.5), run_eagerly=True, **arguments)
+    metrics = metrics if metrics is None else list(metrics)
+    model.compile(keras.optimizers.SGD(0.5), metrics=metrics, run_eagerly=True)
     num_rows = len(next(iter(y.values()))) if isinstance(y, dict) else len(y)
     return model.fit(x, y, epochs=steps, batch_size=num_rows, shuffle=False, verbose=0)
 

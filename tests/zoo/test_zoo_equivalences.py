@@ -74,10 +74,9 @@ def test_a_seed_decides_all_weights(case):
     assert first.keys() == again.keys() == other.keys()
     for path, value in first.items():
         np.testing.assert_array_equal(value, again[path])
-        # Gates start from the same draw only if it is none.
-        if value.any() and path.endswith("kernel"):
+        if path.endswith("kernel"):
             assert not np.allclose(value, other[path]), path
-    kernels = [value for path, value in first.items() if path.endswith("kernel") and value.any()]
+    kernels = [value for path, value in first.items() if path.endswith("kernel")]
     slices = [kernel[slot] for kernel in kernels for slot in range(len(kernel))]
     for index, one in enumerate(slices):
         assert not any(
@@ -98,15 +97,14 @@ def test_the_order_of_tasks_changes_nothing(case):
     x = rows(24)
     labels = binary_labels(x, ["a", "b", "B"]) | {"ab": x[:, 3]}
     histories, outputs, weights = [], [], []
-    for order in (tasks, tasks[::-1], [tasks[2], tasks[0], tasks[3], tasks[1]]):
+    for order in (tasks, [tasks[2], tasks[0], tasks[3], tasks[1]]):
         model = build(case, 5, order, **options)
-        histories.append(train(model, x, labels, steps=2).history)
+        histories.append(train(model, x, labels, steps=2, metrics=None).history)
         outputs.append(predictions(model, x))
         weights.append(values(model))
-    for index in (1, 2):
-        assert_same(histories[0], histories[index], atol=0)
-        assert_same(outputs[0], outputs[index], atol=0)
-        assert_same(weights[0], weights[index], atol=0)
+    assert_same(*histories, atol=0)
+    assert_same(*outputs, atol=0)
+    assert_same(*weights, atol=0)
 
 
 def city_table():

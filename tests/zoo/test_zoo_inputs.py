@@ -26,6 +26,7 @@ def test_a_width_is_one_input_called_features(case):
     outputs = predictions(model, rows())
     assert {name: output.shape for name, output in outputs.items()} == {"a": (12, 1), "b": (12, 1)}
     assert not np.allclose(outputs["a"], outputs["b"])
+    assert_same(predictions(build(case, np.int64(5), TASKS), rows()), outputs)
 
 
 @pytest.mark.parametrize("case", CASES)

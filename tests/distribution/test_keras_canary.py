@@ -1,0 +1,81 @@
+"""Private functions of Keras that the package stands on: these tests tell when Keras moves them.
+
+Where one fails because Keras no longer has the fault, the override in `keras_mtl/model.py` or
+`keras_mtl/training/replicas.py` can go.
+"""
+
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras.src.backend.tensorflow import trainer
+
+
+class ReachedError(Exception):
+    """Raised by what a test waits for."""
+
+
+class Marked(keras.Model):
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        raise ReachedError
+
+
+X, Y = np.ones((4, 2), "float32"), np.ones((4, 1), "float32")
+
+
+def plain(cls=keras.Model):
+    inputs = keras.Input((2,))
+    model = cls(inputs, keras.layers.Dense(1)(inputs))
+    model.compile("sgd", "mse", run_eagerly=True)
+    return model
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate", "train_on_batch", "test_on_batch"])
+def test_keras_builds_through_the_method_that_is_overridden(method):
+    with pytest.raises(ReachedError):
+        getattr(plain(Marked), method)(X, Y)
+
+
+def test_keras_still_reduces_a_whole_batch_to_build():
+    """The first fault: a tuple of values of replicas, where `reduce` takes one."""
+    reduced = []
+
+    def reduce(operation, values, axis):
+        reduced.append((values, axis))
+        raise ReachedError
+
+    model = plain()
+    model._distribute_strategy = SimpleNamespace(reduce=reduce)
+    value = object.__new__(tf.distribute.DistributedValues)
+    with pytest.raises(ReachedError):
+        model._maybe_symbolic_build(iterator=[(0, 1, iter([(value, value)]))])
+    assert reduced == [((value, value), None)]
+
+
+def test_keras_still_averages_scalars_over_an_axis(monkeypatch):
+    """The second fault: logs are scalars, and have no axis 0."""
+    reduced = []
+    strategy = SimpleNamespace(reduce=lambda *args, **options: reduced.append((args, options)))
+    monkeypatch.setattr(trainer, "_collective_all_reduce_multi_worker", lambda strategy: True)
+    trainer.reduce_per_replica({"loss": 1.0}, strategy, "auto")
+    assert reduced == [(("MEAN", 1.0), {"axis": 0})]
+
+
+def test_keras_still_tracks_the_loss_by_rows():
+    """The tracker that ours stands in for: fed by every step with the number of rows."""
+    fed = []
+    model = plain()
+    assert type(model._loss_tracker) is keras.metrics.Mean
+    monkey = SimpleNamespace(
+        update_state=lambda loss, sample_weight=None: fed.append(int(sample_weight)),
+        result=lambda: 0.0,
+        reset_state=lambda: None,
+        variables=[],
+        name="loss",
+    )
+    object.__setattr__(model, "_loss_tracker", monkey)
+    model.train_step((X, Y))
+    model.test_step((X[:3], Y[:3]))
+    assert fed == [4, 3]
