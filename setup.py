@@ -1,3 +1,5 @@
+"""Packaging: all of it stands in setup.cfg."""
+
 from setuptools import setup
 
 setup()

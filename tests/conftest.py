@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def same_start() -> Iterator[None]:
-    """Every test draws the same numbers, alone or among others, and leaves no dtype policy behind."""
+    """Every test draws the same numbers, alone or not, and leaves no dtype policy behind."""
     policy = keras.config.dtype_policy()
     keras.utils.set_random_seed(0)
     yield

@@ -118,8 +118,9 @@ def test_a_model_saved_without_compile_is_loaded_without(tmp_path):
 
 
 def test_weights_are_saved_and_loaded_by_themselves(tmp_path):
-    model, other = from_the_zoo(), zoo.mmoe(
-        4, TASKS, num_experts=2, expert_units=(5,), tower_units=(4,), seed=1
+    model, other = (
+        from_the_zoo(),
+        zoo.mmoe(4, TASKS, num_experts=2, expert_units=(5,), tower_units=(4,), seed=1),
     )
     compiled(model).save_weights(tmp_path / "model.weights.h5")
     other.load_weights(tmp_path / "model.weights.h5")
@@ -174,7 +175,11 @@ def graph(**outputs):
 @pytest.mark.parametrize(
     ("outputs", "tasks", "match"),
     [
-        ({"a": 1, "b": 1}, ["a"], r"`outputs` must be keyed by .* outputs=\['a', 'b'\], tasks=\['a'\]"),
+        (
+            {"a": 1, "b": 1},
+            ["a"],
+            r"`outputs` must be keyed by .* outputs=\['a', 'b'\], tasks=\['a'\]",
+        ),
         ({"a": 1}, ["a", "b"], r"keyed by the tasks' names.* tasks=\['a', 'b'\]"),
         ({"a": 2}, ["a"], r"output of task 'a' must have shape \(B, ..., 1\).*\(None, 2\)"),
         (

@@ -53,6 +53,12 @@ class ValueCounts:
 class TableStatistics:
     """Statistics of a table's columns: `update` with chunks, `merge` those of other workers.
 
+    `TabularFeatures.statistics()` makes one that fits its table.
+
+    Args:
+        columns: The table's columns.
+        specs: By name of a vocabulary, what the columns that share it ask of it.
+
     Example:
 
     >>> import numpy as np

@@ -75,7 +75,8 @@ def per_task(name: str, tasks: Sequence[Task], value: Any) -> list[Any]:
     missing = [key for key in known if key not in value]
     if missing:
         raise ValueError(
-            f"Argument `{name}` must give a value for every task. Missing: {', '.join(missing)}"
+            f"Argument `{name}` must give a value for every task. Missing: {', '.join(missing)}. "
+            f"Received: {name}={dict(value)}"
         )
     return [value[key] for key in known]
 

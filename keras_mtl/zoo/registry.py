@@ -35,8 +35,16 @@ def list_models(pattern: str = "*") -> list[str]:
 def get_constructor(name: str) -> Callable[..., MultiTaskModel]:
     """The constructor called `name`.
 
+    Args:
+        name: One of `list_models()`.
+
     Raises:
         ValueError: If there is none; the sentence names the nearest one.
+
+    Example:
+
+    >>> get_constructor("ple").__name__
+    'ple'
     """
     return _CONSTRUCTORS[check_choice("name", name, list_models())]
 

@@ -19,7 +19,9 @@ def test_default_losses_are_those_of_single_entries(kind):
     np.testing.assert_allclose(found, losses, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("sizes", [(0.1, -0.3), (20, 20), (-20, -20), (60, -60), (-80, -80), (40, 40)])
+@pytest.mark.parametrize(
+    "sizes", [(0.1, -0.3), (20, 20), (-20, -20), (60, -60), (-80, -80), (40, 40)]
+)
 @pytest.mark.parametrize("label", [0.0, 1.0])
 def test_the_product_is_exact_in_float32(sizes, label):
     logits = [np.array([[size]], "float32") for size in sizes]

@@ -1,6 +1,6 @@
-"""Models whose every logit is a weight of its own, so that a test chooses logits and reads their gradients.
+"""Models whose every logit is a weight of its own: a test chooses it and reads its gradient.
 
-Row i of the inputs is row i of the identity, so that row i of a kernel without bias is the logit of row i.
+Row i of the inputs is row i of the identity, so row i of a kernel is the logit of row i.
 """
 
 import keras
@@ -52,10 +52,13 @@ class FreeLogits:
             kernel.assign(values)
         self._start = model.get_weights()
 
-    def step(self, y, fit=None, **compile_arguments):
-        """One step on all rows: the logs, and the gradient of the loss in every logit."""
+    def step(self, y, fit=None, metrics=(), **compile_arguments):
+        """One step on all rows: the logs, and the gradient of the loss in every logit.
+
+        No metrics unless asked for: `None` is the tasks' own.
+        """
         optimizer = keras.optimizers.SGD(1.0, momentum=0.9)
-        self.model.compile(optimizer, **{"run_eagerly": True, **compile_arguments})
+        self.model.compile(optimizer, metrics=metrics, run_eagerly=True, **compile_arguments)
         history = self.model.fit(
             self.x, y, batch_size=len(self.x), shuffle=False, verbose=0, **(fit or {})
         )

@@ -34,15 +34,39 @@ def rows():
 LABELS = {
     "below": ("click", np.array([0, 1, -2, 0]), r"'click' must be in \[0, 1\].* Received: -2 in 1"),
     "above": ("tags", np.full((4, 2), 2), r"'tags' must be in \[0, 1\].* Received: 2 in 8 of 8"),
-    "class": ("topic", np.array([0, 3, 1, 1]), r"'topic' must be classes in \[0, 3\).* 3 in 1 of 4"),
-    "half": ("topic", np.array([0, 1.5, 1, 1]), r"'topic' must be classes in \[0, 3\).* Received: 1.5"),
-    "float marker": ("topic", np.array([0.0, -1, 1, 1]), r"'topic' must be classes.* Received: -1.0"),
+    "class": (
+        "topic",
+        np.array([0, 3, 1, 1]),
+        r"'topic' must be classes in \[0, 3\).* 3 in 1 of 4",
+    ),
+    "half": (
+        "topic",
+        np.array([0, 1.5, 1, 1]),
+        r"'topic' must be classes in \[0, 3\).* Received: 1.5",
+    ),
+    "float marker": (
+        "topic",
+        np.array([0.0, -1, 1, 1]),
+        r"'topic' must be classes.* Received: -1.0",
+    ),
     "NaN marker": ("click", np.array([0, 1, np.inf, np.nan]), r"'click' must be in .* inf in 1"),
     "infinite": ("price", np.array([0, 1, np.inf, 0]), r"'price' must be finite.* Received: inf"),
-    "strings": ("click", np.array(["yes", "no", "no", "no"]), r"'click' must be numbers.*dtype=<U3"),
+    "strings": (
+        "click",
+        np.array(["yes", "no", "no", "no"]),
+        r"'click' must be numbers.*dtype=<U3",
+    ),
     "objects": ("click", np.array([0, 1, None, 1]), r"'click' must be numbers.*dtype=object"),
-    "too wide": ("click", np.zeros((4, 2)), r"'click' must have shape \(B, 1\) or \(B,\).*\(4, 2\)"),
-    "too narrow": ("tags", np.zeros(4), r"'tags' must have shape \(B, 2\)\. Received: shape=\(4,\)"),
+    "too wide": (
+        "click",
+        np.zeros((4, 2)),
+        r"'click' must have shape \(B, 1\) or \(B,\).*\(4, 2\)",
+    ),
+    "too narrow": (
+        "tags",
+        np.zeros(4),
+        r"'tags' must have shape \(B, 2\)\. Received: shape=\(4,\)",
+    ),
     "one-hot": ("topic", np.eye(4)[:, :3], r"'topic' must have shape \(B, 1\) or .*\(4, 3\)"),
     "none": ("price", None, r"Labels must hold every task .* Missing: 'price'"),
 }
@@ -72,7 +96,9 @@ def test_a_task_or_weight_column_that_is_not_there(rows):
 
 
 def test_labels_of_several_tasks_must_have_names(rows):
-    with pytest.raises(ValueError, match=r"must be a dict by task name. Received: y of type ndarray"):
+    with pytest.raises(
+        ValueError, match=r"must be a dict by task name. Received: y of type ndarray"
+    ):
         rows.model.fit(rows.x, Y["click"], verbose=0)
 
 

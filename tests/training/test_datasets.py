@@ -106,7 +106,6 @@ def test_predictions_of_several_batches_keep_their_rows(batch):
     assert predictions["a"] == pytest.approx(order, rel=1e-5)
 
 
-
 def with_outside(task, value):
     y = {name: Y[name] for name in ("a", "topic", "v", "w")}
     column = y[task].astype("float32" if task == "v" else "int32")
@@ -142,7 +141,9 @@ def test_labels_outside_in_a_later_batch_are_told_after_the_epoch():
 
 def test_labels_outside_are_told_when_compiled_by_xla():
     logits, labels = LOGITS["topic"], np.where(np.arange(ROWS) == 18, 7, Y["topic"])
-    rows = compiled([Task("topic", "multiclass", 3)], {"topic": logits}, run_eagerly=False, jit_compile=True)
+    rows = compiled(
+        [Task("topic", "multiclass", 3)], {"topic": logits}, run_eagerly=False, jit_compile=True
+    )
     data = tf.data.Dataset.from_tensor_slices((rows.x, labels)).batch(10)
     with pytest.raises(ValueError, match=r"(?s)Labels of task 'topic'.*7"):
         rows.model.fit(data, verbose=0)

@@ -68,7 +68,10 @@ def test_heads_of_columns():
 
 def test_the_product_of_a_chain_keeps_its_gradient():
     tasks = [Task("click"), Task("buy", given="click", trained_on="all")]
-    logits = {"click": np.array([[20.0], [-20.0], [20.0]]), "buy": np.array([[20.0], [-20.0], [-20.0]])}
+    logits = {
+        "click": np.array([[20.0], [-20.0], [20.0]]),
+        "buy": np.array([[20.0], [-20.0], [-20.0]]),
+    }
     y = {"click": np.array([0, 1, 1]), "buy": np.array([-1, 1, 1])}
     logs, gradients = own_heads(tasks, logits).step(y)
     # row 0: p = 1 - 4e-9 with label 0; rows 1 and 2: p = 4e-18 and 2e-9 with label 1

@@ -67,7 +67,10 @@ def test_epoch_losses_are_exact_whatever_the_batch_size(batch_size):
         epochs=2,
         verbose=0,
     ).history
-    trained, validated = expected_losses(y, logits, weights), expected_losses(valid, logits, valid_weights)
+    trained, validated = (
+        expected_losses(y, logits, weights),
+        expected_losses(valid, logits, valid_weights),
+    )
     for name, loss in trained.items():
         assert logs[name] == pytest.approx([loss, loss], rel=1e-6), name
     for name, loss in validated.items():
@@ -78,9 +81,7 @@ def test_regularisers_are_logged_once_a_step_on_average():
     model = zoo.shared_bottom(3, ["a"], kernel_regularizer=keras.regularizers.L2(0.1), seed=0)
     model.compile(keras.optimizers.SGD(0.0))
     x, y = RNG.normal(size=(10, 3)), RNG.integers(0, 2, 10)
-    found = [
-        model.evaluate(x, y, batch_size=size, return_dict=True, verbose=0) for size in (3, 10)
-    ]
+    found = [model.evaluate(x, y, batch_size=size, return_dict=True, verbose=0) for size in (3, 10)]
     squares = sum(
         np.square(v.numpy()).sum() for v in model.trainable_variables if "kernel" in v.path
     )

@@ -203,9 +203,7 @@ def test_own_crossentropy_gets_what_it_asks_for(loss, factor):
 def test_own_loss_of_classes(loss, smoothing):
     outputs = RNG.normal(size=(ROWS, 4))
     labels, known = draw_labels("multiclass", 4, (ROWS, 1))
-    logs, _ = own_heads([Task("a", "multiclass", 4)], {"a": outputs}).step(
-        {"a": labels}, loss=loss
-    )
+    logs, _ = own_heads([Task("a", "multiclass", 4)], {"a": outputs}).step({"a": labels}, loss=loss)
     targets = (labels == np.arange(4)) * (1 - smoothing) + smoothing / 4
     entries = -(targets * np.log(softmax(outputs))).sum(-1, keepdims=True)
     assert logs["a_loss"] == pytest.approx(over_labelled(entries, known), **CLOSE)

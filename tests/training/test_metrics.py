@@ -26,10 +26,10 @@ def data(kind, units=1):
     return labels, logits, ~np.isnan(labels) & (labels != -1)
 
 
-def step(kind, labels, logits, units=1, weighted=True, **compile_arguments):
+def step(kind, labels, logits, units=1, weighted=True, metrics=None, **compile_arguments):
     fit = {"sample_weight": WEIGHTS} if weighted else {}
     rows = own_heads([Task("a", kind, units)], {"a": logits})
-    return rows.step({"a": labels}, fit, **compile_arguments)[0]
+    return rows.step({"a": labels}, fit, metrics, **compile_arguments)[0]
 
 
 def test_default_metric_of_a_binary_task():
@@ -42,7 +42,9 @@ def test_default_metrics_of_stacked_tasks_are_their_own():
     names = ["d", "b", "a", "c", "e"]
     drawn = {name: data("binary") for name in names}
     logs, _ = stacked_heads(names, {n: logits for n, (_, logits, _) in drawn.items()}).step(
-        {n: labels for n, (labels, _, _) in drawn.items()}, {"sample_weight": {"b": WEIGHTS}}
+        {n: labels for n, (labels, _, _) in drawn.items()},
+        {"sample_weight": {"b": WEIGHTS}},
+        metrics=None,
     )
     for name, (labels, logits, known) in drawn.items():
         weights = WEIGHTS[known[:, 0]] if name == "b" else None
@@ -179,8 +181,12 @@ def test_metrics_for_all_tasks_by_task_and_none():
 def test_names_in_logs_are_those_that_were_asked_for():
     logits = {"a": np.ones((3, 1)), "b": np.ones((3, 1))}
     asked = ["AUC", "Precision", "mae", "acc", keras.metrics.Recall(name="found")]
-    logs, _ = own_heads(["a", "b"], logits).step({n: np.array([0, 1, 1]) for n in "ab"}, metrics=asked)
-    metrics = {f"{task}_{name}" for task in "ab" for name in ("AUC", "Precision", "mae", "acc", "found")}
+    logs, _ = own_heads(["a", "b"], logits).step(
+        {n: np.array([0, 1, 1]) for n in "ab"}, metrics=asked
+    )
+    metrics = {
+        f"{task}_{name}" for task in "ab" for name in ("AUC", "Precision", "mae", "acc", "found")
+    }
     assert set(logs) == metrics | {"loss", "a_loss", "b_loss"}
 
 
@@ -191,7 +197,7 @@ def test_one_metric_object_is_not_shared():
     logits = {"a": np.ones((4, 1)), "b": -np.ones((4, 1))}
     y = {"a": np.ones(4), "b": np.ones(4)}
     for _ in range(2):
-        logs, _ = own_heads(tasks, logits).step(y)
+        logs, _ = own_heads(tasks, logits).step(y, metrics=None)
         assert (logs["a_hits"], logs["b_hits"]) == (1.0, 0.0)
     shared, _ = own_heads(["a", "b"], logits).step(y, metrics={"a": metric, "b": [metric]})
     assert (shared["a_hits"], shared["b_hits"]) == (1.0, 0.0)

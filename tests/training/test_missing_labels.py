@@ -46,15 +46,18 @@ def with_hidden(labels, marker, dtype):
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_a_hidden_row_changes_nothing(weighted):
-    """Against the same rows alone: the loss, the metrics and the gradients are those of the known rows."""
+    """Loss, metrics and gradients are those of the known rows alone."""
     tasks, labels, logits = mixed_tasks()
     weights = RNG.random(ROWS)
     fit = {"sample_weight": weights} if weighted else {}
-    full = own_heads(tasks, logits).step(with_hidden(labels, np.nan, "float32"), fit)
+    full = own_heads(tasks, logits).step(
+        metrics=None, y=with_hidden(labels, np.nan, "float32"), fit=fit
+    )
     seen = ~HIDDEN
     alone = own_heads(tasks, {name: values[seen] for name, values in logits.items()}).step(
-        {name: values[seen] for name, values in labels.items()},
-        {"sample_weight": weights[seen]} if weighted else {},
+        metrics=None,
+        y={name: values[seen] for name, values in labels.items()},
+        fit={"sample_weight": weights[seen]} if weighted else {},
     )
     assert full[0] == pytest.approx(alone[0], rel=1e-6)
     for name, gradient in full[1].items():
@@ -65,24 +68,24 @@ def test_a_hidden_row_changes_nothing(weighted):
 def test_predictions_of_hidden_rows_change_nothing():
     tasks, labels, logits = mixed_tasks()
     y = with_hidden(labels, np.nan, "float32")
-    first = own_heads(tasks, logits).step(y)
+    first = own_heads(tasks, logits).step(metrics=None, y=y)
     for size in (30.0, -1e4):
         moved = {name: values.copy() for name, values in logits.items()}
         for values in moved.values():
             values[HIDDEN] = size * np.arange(1, 1 + values.shape[-1])
-        assert_same(first, own_heads(tasks, moved).step(y))
+        assert_same(first, own_heads(tasks, moved).step(metrics=None, y=y))
 
 
 def test_every_marker_means_the_same():
     tasks, labels, logits = mixed_tasks()
-    expected = own_heads(tasks, logits).step(with_hidden(labels, np.nan, "float32"))
+    expected = own_heads(tasks, logits).step(metrics=None, y=with_hidden(labels, np.nan, "float32"))
     integers = with_hidden(labels, -1, "int8") | {
         "value": with_hidden(labels, np.nan, "float32")["value"]
     }
-    assert_same(expected, own_heads(tasks, logits).step(integers))
+    assert_same(expected, own_heads(tasks, logits).step(metrics=None, y=integers))
     for marker, dtype in ((255, "uint8"), (-7, "int64"), (9.5, "float32")):
         marked = [Task(t.name, t.kind, t.units, missing=marker) for t in tasks]
-        found = own_heads(marked, logits).step(with_hidden(labels, marker, dtype))
+        found = own_heads(marked, logits).step(metrics=None, y=with_hidden(labels, marker, dtype))
         assert_same(expected, found)
 
 
@@ -90,11 +93,11 @@ def test_without_a_marker_every_label_counts():
     logits = {"a": np.zeros((4, 1))}
     labels = np.array([-1.0, 0.0, 2.0, -1.0])
     rows = own_heads([Task("a", "regression", missing=None)], logits)
-    logs, gradients = rows.step({"a": labels})
+    logs, gradients = rows.step(metrics=None, y={"a": labels})
     assert logs["a_loss"] == pytest.approx(1.5)
     assert gradients["a"].ravel() == pytest.approx(-2 * labels / 4)
     # in floats, -1 is a value like any other
-    logs, _ = own_heads([Task("a", "regression")], logits).step({"a": labels})
+    logs, _ = own_heads([Task("a", "regression")], logits).step(metrics=None, y={"a": labels})
     assert logs["a_loss"] == pytest.approx(1.5)
 
 
@@ -104,7 +107,7 @@ def test_a_marker_holds_for_its_own_task_only():
     labels = np.array([0, 1, 1, 0])
     y = {"a": labels, "b": labels, "c": labels}
     tasks = [Task("a", missing=0), Task("b", missing=1), Task("c")]
-    logs, gradients = stacked_heads(tasks, logits).step(y)
+    logs, gradients = stacked_heads(tasks, logits).step(metrics=None, y=y)
     assert gradients["a"].ravel().astype(bool).tolist() == [False, True, True, False]
     assert gradients["b"].ravel().astype(bool).tolist() == [True, False, False, True]
     assert gradients["c"].all()
@@ -117,28 +120,32 @@ def test_labels_of_rows_where_a_task_does_not_exist_change_nothing():
     logits = {"click": RNG.normal(size=(ROWS, 1)), "buy": RNG.normal(size=(ROWS, 1))}
     click = np.array([1, 0, 1, -1, 1, 0])
     buy = np.array([1.0, 0, 0, 1, 1, 0])
-    first = own_heads(tasks, logits).step({"click": click, "buy": buy})
+    first = own_heads(tasks, logits).step(metrics=None, y={"click": click, "buy": buy})
     for other in (1.0, 0.0, np.nan):
         changed = np.where(click == 1, buy, other)
-        assert_same(first, own_heads(tasks, logits).step({"click": click, "buy": changed}))
+        assert_same(
+            first, own_heads(tasks, logits).step(metrics=None, y={"click": click, "buy": changed})
+        )
 
 
 def test_a_weight_of_an_unlabelled_row_may_be_anything():
     tasks, labels, logits = mixed_tasks()
     y = with_hidden(labels, np.nan, "float32")
     weights = RNG.random(ROWS).astype("float32")
-    first = own_heads(tasks, logits).step(y, {"sample_weight": weights})
+    first = own_heads(tasks, logits).step(metrics=None, y=y, fit={"sample_weight": weights})
     for other in (np.nan, np.inf, 1e9):
         changed = np.where(HIDDEN, np.float32(other), weights)
-        assert_same(first, own_heads(tasks, logits).step(y, {"sample_weight": changed}))
+        assert_same(
+            first, own_heads(tasks, logits).step(metrics=None, y=y, fit={"sample_weight": changed})
+        )
 
 
 def test_a_batch_without_any_label_of_a_task():
     tasks, labels, logits = mixed_tasks()
-    expected = own_heads(tasks, logits).step(labels)
+    expected = own_heads(tasks, logits).step(metrics=None, y=labels)
     for name in labels:
         y = labels | {name: np.full(labels[name].shape, np.nan)}
-        logs, gradients = own_heads(tasks, logits).step(y)
+        logs, gradients = own_heads(tasks, logits).step(metrics=None, y=y)
         assert logs[f"{name}_loss"] == 0
         assert np.isfinite(list(logs.values())).all()
         assert not gradients[name].any()
@@ -152,7 +159,9 @@ def test_a_batch_without_any_label_of_a_task():
 def test_a_batch_without_any_label_at_all():
     logits = {"a": RNG.normal(size=(ROWS, 1)), "b": RNG.normal(size=(ROWS, 1))}
     nothing = np.full(ROWS, np.nan)
-    logs, gradients = stacked_heads(["a", "b"], logits).step({"a": nothing, "b": nothing})
+    logs, gradients = stacked_heads(["a", "b"], logits).step(
+        metrics=None, y={"a": nothing, "b": nothing}
+    )
     assert logs["loss"] == 0
     assert np.isfinite(list(logs.values())).all()
     assert not gradients["a"].any()
@@ -174,7 +183,9 @@ def test_batches_with_and_without_labels_are_one_epoch():
 def test_a_batch_of_one_row():
     tasks, labels, logits = mixed_tasks()
     first = {name: values[:1] for name, values in logits.items()}
-    logs, gradients = own_heads(tasks, first).step({n: values[:1] for n, values in labels.items()})
+    logs, gradients = own_heads(tasks, first).step(
+        metrics=None, y={n: values[:1] for n, values in labels.items()}
+    )
     assert logs["value_loss"] == pytest.approx((first["value"][0, 0] - 0.3) ** 2, rel=1e-5)
     assert np.isfinite(list(logs.values())).all()
     assert all(gradient.any() for gradient in gradients.values())

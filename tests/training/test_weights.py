@@ -47,9 +47,7 @@ def test_sample_weights_of_validation_data_for_some_tasks():
         rows.x, LABELS, validation_data=(rows.x, LABELS, weights), verbose=0
     ).history
     rows.model.set_weights(start)
-    found = rows.model.evaluate(
-        rows.x, LABELS, sample_weight=weights, return_dict=True, verbose=0
-    )
+    found = rows.model.evaluate(rows.x, LABELS, sample_weight=weights, return_dict=True, verbose=0)
     assert set(found) == {name.removeprefix("val_") for name in history if name.startswith("val_")}
     for name in "abc":
         weight = WEIGHTS["c"] if name == "c" else 1.0
@@ -98,9 +96,7 @@ def test_class_weights_of_tasks_and_of_fit(heads):
 def test_class_weights_of_classes_and_a_plain_dict_for_one_task():
     logits, labels = RNG.normal(size=(ROWS, 3)), RNG.integers(-1, 3, (ROWS, 1))
     weights = {0: 2.0, 2: 0.25}
-    loss, gradient = task_loss(
-        "multiclass", labels, logits, labels >= 0, of_class(labels, weights)
-    )
+    loss, gradient = task_loss("multiclass", labels, logits, labels >= 0, of_class(labels, weights))
     for task, fit in (
         (Task("a", "multiclass", 3, class_weight=weights), {}),
         (Task("a", "multiclass", 3), {"class_weight": weights}),
