@@ -9,9 +9,10 @@ import numpy as np
 from benchmarks.workload import Sizes, Workload
 from keras_mtl.datasets import census_income
 from keras_mtl.datasets.dataset import Split
-from keras_mtl.features import TabularFeatures
+from keras_mtl.features import Category, TabularFeatures
 
 TASKS = ("income", "marital")
+RESERVED_IDS = 2  # missing and unknown values
 STAND_IN = {"categories": 31, "numbers": 7, "values": 16}
 
 
@@ -38,11 +39,10 @@ def encode(split: Split, sizes: Sizes) -> Workload:
     """What every contender reads."""
     table = new_table(split, sizes).adapt(split.columns)
     packed = table.encode(split.columns)
-    categories = [column.name for column in table.encoding.embedded]
-    sources = table.encoding.sources
+    categories = [column.name for column in table.columns if isinstance(column, Category)]
     return Workload(
         sizes,
-        {name: sources[name].size for name in categories},
+        {name: RESERVED_IDS + len(table.vocabulary(name)) for name in categories},
         keras.saving.serialize_keras_object(table),
         packed["categorical"],
         packed["numeric"],

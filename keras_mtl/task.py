@@ -144,6 +144,12 @@ def as_tasks(tasks: Task | str | Iterable[Task | str]) -> list[Task]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"Task names must be unique. Received twice: {', '.join(twice)}")
+    for name in names:
+        if name == "val" or (name.startswith("val_") and name.removeprefix("val_") in names):
+            raise ValueError(
+                "A task must not be named so that its figures look like validation figures: "
+                f"`val`, or `val_` and another task's name. Received: name={name!r}"
+            )
     by_name = {task.name: task for task in made}
     for task in made:
         given_chain(task, by_name)

@@ -85,6 +85,8 @@ def test_strings_are_binary_tasks():
             [Task("a", given="b"), Task("b", "regression")],
             r"`given` of task 'a' must name a binary task .* binary tasks=\['a'\]",
         ),
+        (["val"], "look like validation figures: .* name='val'"),
+        (["a", "val_a"], "look like validation figures: .* name='val_a'"),
         ([Task("a", given="a")], "must not form a cycle. Received: a -> a"),
         (
             [Task("a", given="b"), Task("b", given="c"), Task("c", given="a")],
@@ -99,6 +101,10 @@ def test_strings_are_binary_tasks():
 def test_tasks_that_do_not_fit_each_other(tasks, match):
     with pytest.raises(ValueError, match=match):
         as_tasks(tasks)
+
+
+def test_a_name_may_begin_like_validation_figures():
+    assert [task.name for task in as_tasks(["a", "val_b", "value"])] == ["a", "val_b", "value"]
 
 
 def test_every_field_survives_json():

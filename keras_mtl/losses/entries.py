@@ -97,7 +97,7 @@ class OwnLoss:
         return losses if self.columnwise else self._as_entries(losses, outputs.shape)
 
     def _as_entries(self, losses: Any, shape: tuple[Any, ...]) -> Any:
-        """Losses of vectors (...) with an axis of 1; of a function that takes no mean, (..., U), as they are."""
+        """Losses of vectors (...) get an axis of 1; those of a function that takes no mean stay."""
         if len(losses.shape) == len(shape) - 1:
             return ops.expand_dims(losses, -1)  # (..., 1)
         if len(losses.shape) != len(shape):

@@ -87,8 +87,8 @@ def check_distribution(optimizer: Any, steps: int, jit_compile: Any) -> None:
     _refuse("jit_compile", jit_compile is True, "leave it out, or train on one device")
     advice = "lower the learning rate: each replica would clip its own part of the gradient"
     for part in _parts(keras.optimizers.get(optimizer)):
-        steps = getattr(part, "gradient_accumulation_steps", None)
-        _refuse("optimizer.gradient_accumulation_steps", steps, "use larger batches")
+        accumulated = getattr(part, "gradient_accumulation_steps", None)
+        _refuse("optimizer.gradient_accumulation_steps", accumulated, "use larger batches")
         for clip in ("clipnorm", "global_clipnorm", "clipvalue"):
             _refuse(f"optimizer.{clip}", getattr(part, clip, None), advice)
 

@@ -50,6 +50,11 @@ def _borne(task: Task, output: keras.KerasTensor) -> keras.KerasTensor:
     head = task_output_of(output)
     if head is not None and head.task == task:
         return output
+    if head is not None and head.task.kind == task.kind:
+        # Another model's head: this one must see the logits too.
+        _, node_index, _ = output._keras_history
+        (logits,) = head._inbound_nodes[node_index].input_tensors
+        return TaskOutput(task, head.index, head.activation)(logits)
     taken = output._keras_history.operation.name == task.name
     return TaskOutput(task, name=f"{task.name}_output" if taken else task.name)(output)
 

@@ -11,8 +11,8 @@ from keras_mtl.training import replicas
 class PackedLogs:
     """Hands the logs of a compiled step out as one tensor.
 
-    A compiled call with an output for every figure of every task takes minutes to start at hundreds of tasks; with
-    one output it does not notice. Names and shapes are learned while the step is traced.
+    A compiled call with an output for every figure takes minutes to start at hundreds of tasks; with
+    one output it does not. Names and shapes are learned while the step is traced.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A task's loss by its definition, in float64: sum of w c l over the labelled entries, over their number."""
+"""A task's loss by its definition, in float64: sum of w c l over the labelled entries, over n."""
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def over_labelled(entries, known, weights=1.0):
 
 
 def task_loss(kind, labels, outputs, known, weights=1.0):
-    """Loss of a task and its gradient in the outputs (B, ..., U); labels, mask and weights per entry."""
+    """Loss of a task and its gradient in the outputs; all (B, ..., U), weights of any shape."""
     losses, slopes = ENTRIES[kind](np.where(known, labels, 0), outputs)
     gradient = np.where(known, slopes * weights, 0) / max(known.sum(), 1)
     return over_labelled(losses, known, weights), gradient

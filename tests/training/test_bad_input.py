@@ -54,7 +54,7 @@ LABELS = {
     "strings": (
         "click",
         np.array(["yes", "no", "no", "no"]),
-        r"'click' must be numbers.*dtype=<U3",
+        r"'click' must be numbers.*<U3",
     ),
     "objects": ("click", np.array([0, 1, None, 1]), r"'click' must be numbers.*dtype=object"),
     "too wide": (

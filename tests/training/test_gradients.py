@@ -1,4 +1,4 @@
-"""Confidently wrong rows keep their gradient, masked ones have none: on TensorFlow, and again on JAX."""
+"""Confidently wrong rows keep their gradient, masked ones have none; on TensorFlow and on JAX."""
 
 import os
 import subprocess
@@ -7,9 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from keras_mtl import Task
+from keras_mtl import MultiTaskModel, Task
 from tests.reference.losses import task_loss
 from tests.training.free_logits import (
+    FreeLogits,
     activation_layer,
     dense_activation,
     operation,
@@ -35,6 +36,17 @@ def test_binary_heads(head):
     logs, gradients = own_heads(["a"], {"a": LOGITS}, head).step({"a": LABELS})
     assert_gradients(gradients["a"], "binary", LABELS, LOGITS)
     assert logs["a_loss"] == pytest.approx((40 + np.logaddexp(0, -0.5)) / 5, rel=1e-5)
+
+
+def test_heads_of_another_model_with_tasks_of_its_own():
+    old = stacked_heads(["b", "a"], {"a": LOGITS, "b": -LOGITS})
+    task = Task("b", missing=0)
+    model = MultiTaskModel(old.model.input, {"b": old.model.output["b"]}, tasks=[task])
+    rows = FreeLogits(model, {"b": -LOGITS}, {"b": (model.get_layer("logits").weights[0], 1)})
+    labels = np.where(LABELS < 0, 0, 1)
+    _, gradients = rows.step({"b": labels})
+    _, right = task_loss("binary", labels, -LOGITS, labels > 0)
+    np.testing.assert_allclose(gradients["b"], right, rtol=1e-4, atol=1e-9)
 
 
 def test_heads_of_the_zoo():
