@@ -22,6 +22,11 @@ class Marked(keras.Model):
         raise ReachedError
 
 
+class MarkedFunction(keras.Model):
+    def _make_function(self, step_function):
+        raise ReachedError
+
+
 X, Y = np.ones((4, 2), "float32"), np.ones((4, 1), "float32")
 
 
@@ -36,6 +41,12 @@ def plain(cls=keras.Model):
 def test_keras_builds_through_the_method_that_is_overridden(method):
     with pytest.raises(ReachedError):
         getattr(plain(Marked), method)(X, Y)
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate"])
+def test_keras_compiles_steps_through_the_method_that_is_overridden(method):
+    with pytest.raises(ReachedError):
+        getattr(plain(MarkedFunction), method)(X, Y)
 
 
 def test_keras_still_reduces_a_whole_batch_to_build():
