@@ -241,7 +241,8 @@ class MultiTaskModel(keras.Model):
         """Trains, with the arguments of `keras.Model.fit`.
 
         Labels are a dict by task name (a plain array for one task). `class_weight` is a dict of
-        class weights by task name; `sample_weight` may be given for some tasks only.
+        class weights by task name, which hold for `loss` and `val_loss` of this call in place of
+        the tasks' own; `sample_weight` may be given for some tasks only.
 
         Raises:
             ValueError: If labels are missing for a task, have a wrong shape or are outside what the
@@ -251,23 +252,23 @@ class MultiTaskModel(keras.Model):
         x, y, sample_weight = self._prepare(x, y, sample_weight)
         if isinstance(validation_data, list | tuple):
             validation_data = self._prepare(*keras.utils.unpack_x_y_sample_weight(validation_data))
-        class_weight = configuration.class_weights_by_task(self.tasks, class_weight)
-        if class_weight != self._class_weight:
-            self._class_weight = class_weight
-            self.train_function = self.test_function = None
-        return super().fit(
-            x,
-            y,
-            batch_size=batch_size,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=_with_label_check(callbacks),
-            validation_split=validation_split,
-            validation_data=validation_data,
-            shuffle=shuffle,
-            sample_weight=sample_weight,
-            **kwargs,
-        )
+        self._use_class_weights(configuration.class_weights_by_task(self.tasks, class_weight))
+        try:
+            return super().fit(
+                x,
+                y,
+                batch_size=batch_size,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=_with_label_check(callbacks),
+                validation_split=validation_split,
+                validation_data=validation_data,
+                shuffle=shuffle,
+                sample_weight=sample_weight,
+                **kwargs,
+            )
+        finally:
+            self._use_class_weights({})
 
     def evaluate(
         self,
@@ -330,6 +331,12 @@ class MultiTaskModel(keras.Model):
         if keras.backend.backend() == "jax":
             self.jax_state_sync()
         self._loss_tracker.check_labels()
+
+    def _use_class_weights(self, class_weight: dict[str, Any]) -> None:
+        """Class weights are constants of the compiled steps: others need new ones."""
+        if class_weight != self._class_weight:
+            self._class_weight = class_weight
+            self.train_function = self.test_function = None
 
     def _step(self, step: Any, *args: Any) -> Any:
         token = _STEPPING.set(self)

@@ -153,6 +153,11 @@ def as_tasks(tasks: Task | str | Iterable[Task | str]) -> list[Task]:
     by_name = {task.name: task for task in made}
     for task in made:
         given_chain(task, by_name)
+        if task.trained_on == "all" and task.name + JOINT_SUFFIX in by_name:
+            raise ValueError(
+                "A task must not be named as the served product of another one. "
+                f"Received: name={task.name + JOINT_SUFFIX!r}"
+            )
     return made
 
 

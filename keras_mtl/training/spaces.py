@@ -17,7 +17,7 @@ def existence(chain: Sequence[Task], y: Mapping[str, Any], like: Any) -> Any:
     exists = ops.ones_like(like)  # (B, ..., U)
     for parent in chain:
         labels = read_labels([parent], y, (1,))
-        rows = labels.known * labels.values  # (B, 1, 1)
+        rows = labels.known * ops.cast(labels.values == 1, "float32")  # (B, 1, 1)
         exists = exists * ops.reshape(rows, (-1, *[1] * (len(like.shape) - 1)))
     return exists
 
@@ -31,7 +31,8 @@ def joint_labels(chain: Sequence[Task], y: Mapping[str, Any]) -> tuple[Any, Any]
     decided: Any = 0.0
     for task in chain:
         labels = read_labels([task], y, (1,))
-        known, value = labels.known[:, 0], labels.values[:, 0]  # (B, 1)
+        known = labels.known[:, 0]  # (B, 1)
+        value = ops.cast(labels.values[:, 0] == 1, "float32")  # (B, 1)
         decided = decided + alive * known * (1.0 - value)
         alive = alive * known * value
     return alive, decided + alive

@@ -207,6 +207,8 @@ def _stacked_towers(
 
 def _check_heads(tasks: Sequence[Task], heads: Mapping[str, keras.layers.Layer]) -> None:
     names = [task.name for task in tasks]
+    if not isinstance(heads, Mapping):
+        raise ValueError(f"Argument `heads` must be a dict by task name. Received: heads={heads!r}")
     for name, head in heads.items():
         if name not in names or not isinstance(head, keras.layers.Layer):
             raise ValueError(

@@ -86,10 +86,8 @@ def cgc(
     network = Network(activation, normalization, dropout, kernel_regularizer, seed)
     towers = Towers(tower_units, heads or {})
     stacked = sorted_tasks(tasks)
-    # --- inputs ---
-    x = as_representation(inputs, seed)  # (B, ..., D)
     # --- shared ---
-    x = CGC(
+    mixtures = CGC(
         len(stacked),
         shared_experts,
         per_task("task_experts", stacked, task_experts),
@@ -97,6 +95,8 @@ def cgc(
         gate_units,
         expert=expert,
         **network.options("cgc"),
-    )(x)  # (B, ..., T, U)
+    )
+    # --- inputs ---
+    x = mixtures(as_representation(inputs, seed))  # (B, ..., T, U)
     # --- heads ---
     return build_model(x, tasks, towers, network, name, shared=False)

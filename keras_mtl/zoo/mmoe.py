@@ -72,10 +72,8 @@ def mmoe(
     """
     network = Network(activation, normalization, dropout, kernel_regularizer, seed)
     towers = Towers(tower_units, heads or {})
-    # --- inputs ---
-    x = as_representation(inputs, seed)  # (B, ..., D)
     # --- shared ---
-    x = MMoE(
+    mixtures = MMoE(
         len(sorted_tasks(tasks)),
         num_experts,
         None if expert else expert_units,
@@ -83,6 +81,8 @@ def mmoe(
         one_gate,
         expert=expert,
         **network.options("mmoe"),
-    )(x)  # (B, ..., T, U)
+    )
+    # --- inputs ---
+    x = mixtures(as_representation(inputs, seed))  # (B, ..., T, U)
     # --- heads ---
     return build_model(x, tasks, towers, network, name, shared=False)

@@ -90,10 +90,8 @@ def ple(
     network = Network(activation, normalization, dropout, kernel_regularizer, seed)
     towers = Towers(tower_units, heads or {})
     stacked = sorted_tasks(tasks)
-    # --- inputs ---
-    x = as_representation(inputs, seed)  # (B, ..., D)
     # --- shared ---
-    x = PLE(
+    mixtures = PLE(
         len(stacked),
         levels,
         shared_experts,
@@ -102,6 +100,8 @@ def ple(
         gate_units,
         expert=expert,
         **network.options("ple"),
-    )(x)  # (B, ..., T, U)
+    )
+    # --- inputs ---
+    x = mixtures(as_representation(inputs, seed))  # (B, ..., T, U)
     # --- heads ---
     return build_model(x, tasks, towers, network, name, shared=False)

@@ -64,9 +64,9 @@ def shared_bottom(
     """
     network = Network(activation, normalization, dropout, kernel_regularizer, seed)
     towers = Towers(tower_units, heads or {})
-    # --- inputs ---
-    x = as_representation(inputs, seed)  # (B, ..., D)
     # --- shared ---
-    x = Experts(1, bottom_units, **network.options("bottom"))(x)[..., 0, :]  # (B, ..., U)
+    bottom = Experts(1, bottom_units, **network.options("bottom"))
+    # --- inputs ---
+    x = bottom(as_representation(inputs, seed))[..., 0, :]  # (B, ..., U)
     # --- heads ---
     return build_model(x, tasks, towers, network, name, shared=True)

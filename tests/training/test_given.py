@@ -50,7 +50,7 @@ def test_any_kind_may_depend_on_a_binary_task(kind):
 
 def test_only_a_label_of_exactly_one_opens_the_next_task():
     logits = {"click": np.zeros((3, 1)), "buy": np.ones((3, 1))}
-    y = {"click": np.array([0, -1, 0]), "buy": np.array([1, 1, 1])}
+    y = {"click": np.array([0, np.nan, 0.5]), "buy": np.array([1, 1, 1])}
     tasks = [Task("click"), Task("buy", given="click")]
     logs, gradients = own_heads(tasks, logits).step(y)
     assert logs["buy_loss"] == 0

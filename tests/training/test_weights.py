@@ -116,3 +116,15 @@ def test_class_weights_meet_own_losses_and_sample_weights():
     )
     factors = of_class(LABELS["a"], {1: 4.0}) * WEIGHTS["a"]
     assert logs["a_loss"] == pytest.approx(expected("a", factors), **CLOSE)
+
+
+def test_class_weights_of_fit_end_with_it():
+    rows = own_heads(["a"], {"a": np.zeros((4, 1))})
+    rows.model.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
+    y = np.array([0, 1, 1, 0])
+    trained = rows.model.fit(
+        rows.x, y, class_weight={1: 10.0}, validation_data=(rows.x, y), verbose=0
+    )
+    found = rows.model.evaluate(rows.x, y, return_dict=True, verbose=0)
+    assert trained.history["val_a_loss"][0] == pytest.approx(5.5 * np.log(2))
+    assert found["a_loss"] == pytest.approx(np.log(2))
