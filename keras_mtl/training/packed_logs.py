@@ -11,8 +11,8 @@ from keras_mtl.training import replicas
 class PackedLogs:
     """Hands the logs of a compiled step out as one tensor.
 
-    A compiled call with an output for every figure takes minutes to start at hundreds of tasks; with
-    one output it does not. Names and shapes are learned while the step is traced.
+    A compiled call with an output for every figure takes minutes to start at hundreds of tasks;
+    with one output it does not. Names and shapes are learned while the step is traced.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class PackedLogs:
         return replicas.reducible(ops.concatenate(flat))
 
     def unpack(self, packed: Any) -> dict[str, Any]:
-        """The logs by name, as NumPy views: an operation for each would cost more than the step."""
+        """The logs by name, as NumPy views: an operation for each would cost too much."""
         flat = ops.convert_to_numpy(packed)
         logs, start = {}, 0
         for name, shape in self._shapes.items():
