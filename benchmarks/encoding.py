@@ -5,19 +5,25 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks import data
 from benchmarks.figures import Figure
-from benchmarks.workload import Sizes
-from keras_mtl.datasets.dataset import Split
+from benchmarks.setting import Result, Setting
 from keras_mtl.study.tables import text_table
 
 
-def measure(split: Split, rounds: int) -> dict[str, list[float]]:
+def run(setting: Setting) -> Result:
+    """Measures, and tells."""
+    seconds = measure(setting)
+    return Result(figures(seconds), report(seconds))
+
+
+def measure(setting: Setting) -> dict[str, list[float]]:
     """Seconds of `adapt` and of `encode`, from raw columns each time."""
+    columns = setting.split.columns
     seconds: dict[str, list[float]] = {"adapt": [], "encode": []}
-    for _ in range(rounds):
-        table = data.new_table(split, Sizes())
+    for _ in range(setting.rounds):
+        table = data.new_table(setting.split, setting.work.sizes)
         for name, step in (("adapt", table.adapt), ("encode", table.encode)):
             started = time.perf_counter()
-            step(split.columns)
+            step(columns)
             seconds[name].append(time.perf_counter() - started)
     return seconds
 

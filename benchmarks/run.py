@@ -10,10 +10,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import data, encoding, startup, training
 from benchmarks.contenders import ENTRIES, Entry
-from benchmarks.figures import Figure, Origin, append_csv
+from benchmarks.figures import Origin, append_csv
+from benchmarks.setting import Setting
 from benchmarks.workload import Sizes
 
-BENCHMARKS = ("training", "startup", "encoding")
+BENCHMARKS = {"training": training.run, "startup": startup.run, "encoding": encoding.run}
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -33,24 +34,21 @@ def _run(options: argparse.Namespace) -> None:
     sizes = Sizes(batch_size=options.batch_size, seed=options.seed)
     origin = Origin.here(options.seed, options.data, len(split), options.rounds)
     print(f"{origin.cpu}, {origin.cores} cores; {origin.data}, {origin.rows:,} rows", end="\n\n")
-    entries, pythons = options.only or ENTRIES, dict(options.peer_python)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as folder:
         work = data.encode(split, sizes)
-        work.write(folder)
-        for benchmark in options.benchmarks or BENCHMARKS:
-            figures: list[Figure]
-            if benchmark == "training":
-                speeds = training.measure(entries, pythons, folder, work, options.rounds)
-                figures, text = training.figures(speeds), training.report(speeds)
-            elif benchmark == "startup":
-                starts = startup.measure(entries, pythons, folder, options.rounds)
-                figures, text = startup.figures(starts), startup.report(starts)
-            else:
-                seconds = encoding.measure(split, options.rounds)
-                figures, text = encoding.figures(seconds), encoding.report(seconds)
-            print(text, end="\n\n")
-            append_csv(options.out / f"{benchmark}.csv", figures, origin)
+        work.write(Path(folder))
+        setting = Setting(
+            split,
+            work,
+            Path(folder),
+            options.only or ENTRIES,
+            dict(options.peer_python),
+            options.rounds,
+        )
+        for name in options.benchmarks or BENCHMARKS:
+            result = BENCHMARKS[name](setting)
+            print(result.table, end="\n\n")
+            append_csv(options.out / f"{name}.csv", result.figures, origin)
 
 
 def _parser() -> argparse.ArgumentParser:

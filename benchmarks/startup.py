@@ -1,23 +1,27 @@
 """Time to the first step: from the end of the imports, over building and compiling."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from benchmarks.contenders import LIMIT, Entry, Process, reported
+from benchmarks.contenders import LIMIT, Process, reported
 from benchmarks.figures import Figure
+from benchmarks.setting import Result, Setting
 from keras_mtl.study.tables import text_table
 
 
-def measure(
-    entries: Sequence[Entry], pythons: Mapping[str, str], folder: Path, rounds: int
-) -> dict[str, list[float]]:
+def run(setting: Setting) -> Result:
+    """Measures, and tells."""
+    seconds = measure(setting)
+    return Result(figures(seconds), report(seconds))
+
+
+def measure(setting: Setting) -> dict[str, list[float]]:
     """Seconds of every start, by contender; a new process each time, no two at once."""
     seconds: dict[str, list[float]] = {}
-    for entry in entries:
+    for entry in setting.entries:
         if entry.name != LIMIT:
             with reported():
-                for _ in range(rounds):
-                    with Process(entry, pythons, folder) as process:
+                for _ in range(setting.rounds):
+                    with Process(entry, setting.pythons, setting.folder) as process:
                         start = process.start()
                     seconds.setdefault(entry.name, []).append(start["first_step"])
     return seconds

@@ -4,10 +4,9 @@ Taking turns spreads the machine's fast and slow states over all of them; the be
 least CPU time are what is compared.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from benchmarks.contenders import (
     DEEPCTR,
@@ -15,11 +14,11 @@ from benchmarks.contenders import (
     OURS_BEST,
     OURS_DEFAULT,
     TORCH_LOOP,
-    Entry,
     Process,
     reported,
 )
 from benchmarks.figures import Figure
+from benchmarks.setting import Result, Setting
 from benchmarks.workload import Workload
 from keras_mtl.study.tables import text_table
 
@@ -66,24 +65,31 @@ class Speed:
         return self.rows / min(self.cpu)
 
 
-def measure(
-    entries: Sequence[Entry], pythons: Mapping[str, str], folder: Path, work: Workload, rounds: int
-) -> dict[str, Speed]:
-    """Speeds by contender, over `rounds` epochs of each."""
+def run(setting: Setting) -> Result:
+    """Measures, and tells."""
+    speeds = measure(setting)
+    return Result(figures(speeds), report(speeds))
+
+
+def measure(setting: Setting) -> dict[str, Speed]:
+    """Speeds by contender, over an epoch of each in every round."""
+    rows = len(setting.work)
     speeds: dict[str, Speed] = {}
     with ExitStack() as stack:
-        processes = {}
-        for entry in entries:
+        processes: dict[str, Process] = {}
+        for entry in setting.entries:
             with reported():
-                process = stack.enter_context(Process(entry, pythons, folder))
+                process = stack.enter_context(Process(entry, setting.pythons, setting.folder))
                 start = process.start()
-                process.train(_warm_up_rows(work))
+                process.train(_warm_up_rows(setting.work))
                 processes[entry.name] = process
-                speeds[entry.name] = Speed(len(work), start["parameters"], start["versions"])
-        for _ in range(rounds):
-            for name, process in processes.items():
+                speeds[entry.name] = Speed(rows, start["parameters"], start["versions"])
+        for _ in range(setting.rounds):
+            for name in list(processes):
                 with reported():
-                    speeds[name].add(**process.train(len(work)))
+                    process = processes.pop(name)  # back in turn unless it ends
+                    speeds[name].add(**process.train(rows))
+                    processes[name] = process
     return {name: speed for name, speed in speeds.items() if speed.wall}
 
 

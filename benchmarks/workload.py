@@ -54,14 +54,17 @@ class Workload:
             "table": self.table,
         }
         (folder / SIZES).write_text(json.dumps(described))
-        arrays = {"categorical": self.categorical, "numeric": self.numeric}
-        np.savez(folder / ARRAYS, **arrays, **{f"label:{k}": v for k, v in self.labels.items()})
+        arrays: dict[str, Any] = {f"label:{task}": v for task, v in self.labels.items()}
+        arrays |= {"categorical": self.categorical, "numeric": self.numeric}
+        np.savez(folder / ARRAYS, **arrays)
 
     @classmethod
     def read(cls, folder: Path) -> "Workload":
         """The workload of a folder."""
         described = json.loads((folder / SIZES).read_text())
-        sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in described["sizes"].items()}
+        sizes: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in described["sizes"].items()
+        }
         with np.load(folder / ARRAYS) as stored:
             arrays = dict(stored)
         labels = {k.removeprefix("label:"): v for k, v in arrays.items() if k.startswith("label:")}

@@ -8,6 +8,7 @@ from keras_mtl.api_export import keras_mtl_export
 from keras_mtl.checks import check_integer, check_positive
 from keras_mtl.layers.gated_experts import GatedExperts, Shape
 from keras_mtl.layers.initialization import derive_seed, reseed
+from keras_mtl.layers.slots import Slots, read_slots, take_slots
 
 
 @keras_mtl_export
@@ -72,11 +73,12 @@ class CGC(GatedExperts):
         self.shared_output = bool(shared_output)
         slots = expert_slots(self.task_experts, self.shared_experts)
         self.experts = self._make_experts(len(slots), slots if self.task_inputs else None)
+        self._sees = self._visible(slots)
         self.gate = self._make_gate(
             len(slots),
             self.num_tasks + self.shared_output,
             gate_inputs=self.task_inputs,
-            visible=self._visible(slots),
+            visible=self._sees,
         )
 
     def _visible(self, slots: Sequence[int]) -> list[list[int]]:
@@ -104,12 +106,33 @@ class CGC(GatedExperts):
             return input_shape
         return (*input_shape[:-2], self.gate.num_gates, input_shape[-1])
 
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Returns each task's mixture of experts, and the shared one with `shared_output`."""
-        experts = self.experts(inputs, training=training, mask=mask)  # (..., E, U)
-        read = inputs[..., : self.gate.num_gates, :] if self.task_inputs else inputs
-        gates = self.gate(read)  # (..., T, E), or (..., T+1, E) with the shared gate
-        return self._mix(gates, experts)  # (..., T, U) or (..., T+1, U)
+    def call(
+        self, inputs: Any, training: bool | None = None, mask: Any = None, slots: Slots = None
+    ) -> Any:
+        """Returns each task's mixture of experts, and the shared one with `shared_output`.
+
+        With `slots` those mixtures alone, of no more experts than their gates see, as a `SlotLayer`
+        does.
+        """
+        held = self.source_slots(slots)
+        seen = None if slots is None else self._seen(slots)
+        x = read_slots(inputs, held, self.experts.source_slots(seen))
+        experts = self.experts(x, training=training, mask=mask, slots=seen)  # (..., E, U)
+        gated = tuple(range(self.gate.num_gates)) if slots is None else slots
+        x = read_slots(inputs, held, self.gate.source_slots(gated))
+        gates = self.gate(x, slots=slots)  # (..., T, E), or (..., T+1, E) with the shared gate
+        return self._mix(take_slots(gates, seen, axis=-1), experts)  # (..., T, U) or (..., T+1, U)
+
+    def source_slots(self, slots: Slots) -> Slots:
+        """Returns what the gates read and the experts that they see, or `None` for one input."""
+        if slots is None or not self.task_inputs:
+            return None
+        owners = expert_slots(self.task_experts, self.shared_experts)
+        return tuple(sorted({*slots, *(owners[expert] for expert in self._seen(slots))}))
+
+    def _seen(self, slots: tuple[int, ...]) -> tuple[int, ...]:
+        """The experts that at least one of the gates `slots` sees."""
+        return tuple(sorted({expert for slot in slots for expert in self._sees[slot]}))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns (..., T, U), or (..., T+1, U) with the shared slot."""
@@ -243,12 +266,25 @@ class PLE(GatedExperts):
             stage.build(shape)
             shape = stage.compute_output_shape(shape)
 
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Returns each task's mixture of the last level's experts."""
+    def call(
+        self, inputs: Any, training: bool | None = None, mask: Any = None, slots: Slots = None
+    ) -> Any:
+        """Returns each task's mixture of the last level's experts.
+
+        With `slots` those of some tasks alone, as a `SlotLayer` does: where a level hands a shared
+        mixture on, all experts below are needed, but only the gates of these tasks.
+        """
+        wanted = [slots]
+        for stage in self.stages[:0:-1]:
+            wanted.insert(0, stage.source_slots(wanted[0]))
         x = inputs
-        for stage in self.stages:
-            x = stage(x, training=training, mask=mask)  # (..., T+1, U), the last time (..., T, U)
+        for stage, some in zip(self.stages, wanted, strict=True):
+            x = stage(x, training=training, mask=mask, slots=some)  # (..., T+1, U), at last T
         return x
+
+    def source_slots(self, slots: Slots) -> Slots:
+        """Returns `None`: the tasks share the input."""
+        return None
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns (..., T, U)."""

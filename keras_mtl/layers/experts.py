@@ -9,6 +9,7 @@ from keras import ops
 from keras_mtl.api_export import keras_mtl_export
 from keras_mtl.checks import check_choice, check_positive, check_rate, check_units
 from keras_mtl.layers.initialization import derive_seed, get_initializer, reseed, root_seed
+from keras_mtl.layers.slots import Slots, take_slots
 from keras_mtl.layers.task_dense import TaskDense
 
 Shape = tuple[int | None, ...]
@@ -155,28 +156,43 @@ class Experts(keras.layers.Layer):
             if self.norms:
                 self.norms[depth].build((None, self.num_experts * dense.units))
 
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Returns the outputs of all experts; rows that `mask` hides do not count in statistics."""
+    def call(
+        self, inputs: Any, training: bool | None = None, mask: Any = None, slots: Slots = None
+    ) -> Any:
+        """Returns the outputs of all experts; rows that `mask` hides do not count in statistics.
+
+        With `slots` those of some experts alone, as a `SlotLayer` does.
+        """
         if self.copies:
-            return self._call_copies(inputs)
+            return self._call_copies(inputs, slots)
         x = inputs
-        if self.input_slots is not None:
+        if self.input_slots is not None and slots is None:
             x = ops.take(inputs, self.input_slots, axis=-2)  # (..., E, D)
         for depth, dense in enumerate(self.dense):
-            x = dense(x)  # (..., E, U)
-            if self.norms:
+            x = dense(x, slots=slots)  # (..., E, U)
+            if self.norms and slots is not None:
+                x = self._normalize_slots(self.norms[depth], x, slots)
+            elif self.norms:
                 x = self._normalize(self.norms[depth], x, training, mask)
             x = self.activation(x)
             if self.dropout and training:
                 x = keras.random.dropout(x, self.dropout, seed=self.seed_generator)
         return x
 
-    def _call_copies(self, inputs: Any) -> Any:
-        slots = self.input_slots
-        outputs = [
-            copy(inputs if slots is None else inputs[..., slots[index], :])
-            for index, copy in enumerate(self.copies)
-        ]
+    def source_slots(self, slots: Slots) -> Slots:
+        """Returns the input slot of each of the experts, or `None` where all read one input."""
+        if slots is None or self.input_slots is None:
+            return None
+        return tuple(self.input_slots[slot] for slot in slots)
+
+    def _call_copies(self, inputs: Any, slots: Slots) -> Any:
+        copies = self.copies if slots is None else [self.copies[slot] for slot in slots]
+        if self.input_slots is None:
+            outputs = [copy(inputs) for copy in copies]
+        else:
+            sources = self.input_slots if slots is None else range(len(slots))
+            pairs = zip(copies, sources, strict=True)
+            outputs = [copy(inputs[..., source, :]) for copy, source in pairs]
         return ops.cast(ops.stack(outputs, axis=-2), self.compute_dtype)  # (..., E, U)
 
     def _normalize(self, norm: keras.layers.Layer, x: Any, training: bool | None, mask: Any) -> Any:
@@ -187,6 +203,21 @@ class Experts(keras.layers.Layer):
         else:
             flat = norm(flat)
         return ops.reshape(flat, ops.shape(x))  # (..., E, U)
+
+    def _normalize_slots(self, norm: keras.layers.Layer, x: Any, slots: tuple[int, ...]) -> Any:
+        """What `_normalize` gives at inference, for some of the experts: Keras' layers need all."""
+
+        def own(weight: Any) -> Any:
+            return take_slots(ops.reshape(weight, (self.num_experts, -1)), slots)  # (K, U)
+
+        x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+        if self.normalization == "batch":
+            mean, variance = own(norm.moving_mean), own(norm.moving_variance)  # (K, U)
+        else:
+            mean, variance = ops.moments(x, axes=-1, keepdims=True)  # (..., K, 1)
+        scale = own(norm.gamma) * ops.rsqrt(variance + norm.epsilon)
+        shift = own(norm.beta) - mean * scale
+        return ops.cast(x * scale + shift, self.compute_dtype)  # (..., K, U)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns (..., E, U)."""

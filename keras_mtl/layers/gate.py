@@ -10,6 +10,7 @@ from keras import ops
 from keras_mtl.api_export import keras_mtl_export
 from keras_mtl.checks import check_positive, check_units
 from keras_mtl.layers.initialization import derive_seed, get_initializer, root_seed
+from keras_mtl.layers.slots import Slots
 from keras_mtl.layers.task_dense import TaskDense
 
 Shape = tuple[int | None, ...]
@@ -130,18 +131,23 @@ class Gate(keras.layers.Layer):
             aggregation="only_first_replica",  # every replica assigns the same schedule
         )
 
-    def call(self, inputs: Any) -> Any:
-        """Returns the weight that each gate gives to each expert."""
+    def call(self, inputs: Any, slots: Slots = None) -> Any:
+        """Returns the weight that each gate, or those of `slots`, gives to each expert."""
         x = inputs
         for dense in self.dense:
-            x = dense(x)  # (..., G, U), the last time (..., G, E)
+            x = dense(x, slots=slots)  # (..., G, U), the last time (..., G, E)
         logits = x / self.temperature_weight
         if self.visible is not None:
             mask = visible_mask(self.visible, self.num_experts)  # (G, E)
+            mask = mask if slots is None else mask[list(slots)]
             logits = ops.where(mask, logits, -float("inf"))
         if self.num_experts == 1:
             return 0.0 * logits + 1.0  # what the softmax, of which Keras would warn, gives
         return ops.softmax(logits, axis=-1)  # (..., G, E)
+
+    def source_slots(self, slots: Slots) -> Slots:
+        """Returns the gates' own inputs, or `None` where they share one."""
+        return slots if self.gate_inputs else None
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns (..., G, E)."""

@@ -8,6 +8,7 @@ from keras import ops
 from keras_mtl.api_export import keras_mtl_export
 from keras_mtl.checks import check_positive
 from keras_mtl.layers.gated_experts import GatedExperts, Shape
+from keras_mtl.layers.slots import Slots
 
 
 @keras_mtl_export
@@ -69,12 +70,19 @@ class MMoE(GatedExperts):
         self.experts.build(input_shape)
         self.gate.build(input_shape)
 
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Returns each task's mixture of the experts."""
+    def call(
+        self, inputs: Any, training: bool | None = None, mask: Any = None, slots: Slots = None
+    ) -> Any:
+        """Returns each task's mixture of the experts, or those of `slots` as a `SlotLayer` does."""
         experts = self.experts(inputs, training=training, mask=mask)  # (..., E, U)
-        gates = self.gate(inputs)  # (..., T, E), or (..., 1, E) with one gate
-        mixtures = self._mix(gates, experts)  # (..., T, U) or (..., 1, U)
-        return ops.repeat(mixtures, self.num_tasks, axis=-2) if self.one_gate else mixtures
+        if self.one_gate:
+            mixture = self._mix(self.gate(inputs), experts)  # (..., 1, U)
+            return ops.repeat(mixture, len(slots or range(self.num_tasks)), axis=-2)
+        return self._mix(self.gate(inputs, slots=slots), experts)  # (..., T, U)
+
+    def source_slots(self, slots: Slots) -> Slots:
+        """Returns `None`: the tasks share the input."""
+        return None
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns (..., T, U)."""

@@ -9,6 +9,7 @@ from keras_mtl.api_export import keras_mtl_export
 from keras_mtl.checks import check_positive
 from keras_mtl.layers.initialization import StackedInitializer, get_initializer
 from keras_mtl.layers.regularization import stacked_regularizer
+from keras_mtl.layers.slots import Slots, take_slots
 
 
 @keras_mtl_export
@@ -108,15 +109,19 @@ class TaskDense(keras.layers.Layer):
         if self.prior is not None and not self.prior.built:  # a reloaded one is
             self.prior.build(self.kernel.shape)
 
-    def call(self, inputs: Any) -> Any:
-        """Returns the outputs of all tasks."""
-        if self.prior is not None:
+    def call(self, inputs: Any, slots: Slots = None) -> Any:
+        """Returns the outputs of all tasks, or those of `slots` alone as a `SlotLayer` does."""
+        if self.prior is not None and slots is None:  # a loss, for training
             self.prior(ops.convert_to_tensor(self.kernel))
-        kernel = ops.cast(self.kernel, self.compute_dtype)  # (T, D, U)
+        kernel = ops.cast(take_slots(self.kernel, slots), self.compute_dtype)  # (T, D, U)
         y = own_products(inputs, kernel) if self.task_inputs else shared_product(inputs, kernel)
         if self.bias is not None:
-            y = y + self.bias  # (..., T, U)
+            y = y + take_slots(self.bias, slots)  # (..., T, U)
         return self.activation(y)
+
+    def source_slots(self, slots: Slots) -> Slots:
+        """Returns the tasks' own inputs, or `None` where they share one."""
+        return slots if self.task_inputs else None
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Returns (..., T, U)."""

@@ -3,13 +3,15 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from keras_mtl.serving.argument_names import argument_names, restore_column_names
+from keras_mtl.serving.task_graph import TaskGraph
 from keras_mtl.task import JOINT_SUFFIX, Task, given_chain
 
 Tensors = dict[str, Any]
@@ -37,18 +39,31 @@ def export_saved_model(model: Any, filepath: str | os.PathLike[str]) -> list[str
     module.weights = list({v.ref(): v for f in signatures.values() for v in f.variables}.values())
     if model.features is not None:
         module.lookups = model.features.lookup_resources()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # A name that is no version number: a server that polls the folder passes it over.
-    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    with _written_aside(target) as folder:
+        tf.saved_model.save(module, str(folder), signatures=signatures)
+        restore_column_names(folder, _arguments(model))
+    return list(signatures)
+
+
+@contextmanager
+def _written_aside(target: Path) -> Iterator[Path]:
+    """A new folder that takes the name `target` at the end; after an error nothing is left."""
+    made = [parent for parent in target.parents if not parent.exists()]  # the deepest first
+    aside = None
     try:
-        tf.saved_model.save(module, str(aside), signatures=signatures)
-        restore_column_names(aside, _arguments(model))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # A name that is no version number: a server that polls the folder passes it over.
+        aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        yield aside
         aside.chmod(0o755)
         aside.rename(target)
     except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
+        if aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)
+        for parent in made:
+            with suppress(OSError):  # never made, or somebody else writes there now
+                parent.rmdir()
         raise
-    return list(signatures)
 
 
 def _check(target: Path) -> None:
@@ -122,12 +137,11 @@ def _predictor(
         if task.trained_on == "all"
     }
     needed = {task.name for task in tasks} | {name for chain in joint.values() for name in chain}
-    part = keras.Model(model.input, {name: model.output[name] for name in sorted(needed)})
-    names = {id(tensor): name for name, tensor in _inputs_by_name(model).items()}
+    graph = TaskGraph({name: model.output[name] for name in sorted(needed)})
+    inputs = {id(tensor): name for name, tensor in _inputs_by_name(model).items()}
 
     def predict(packed: Tensors) -> Tensors:
-        inputs = keras.tree.map_structure(lambda tensor: packed[names[id(tensor)]], model.input)
-        outputs = part(inputs, training=False)
+        outputs = graph({tensor: packed[name] for tensor, name in inputs.items()})
         predictions = {task.name: outputs[task.name] for task in tasks}
         for name, chain in joint.items():
             factors = [outputs[link] for link in chain]  # (B, 1) each

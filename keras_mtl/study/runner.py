@@ -122,11 +122,21 @@ def _fit(
     """Trains and returns what `fit` told; the model keeps the weights of its best epoch."""
     best = BestEpoch(**settings.selection)
     arguments = make(settings.fit, {})
-    callbacks = [MeanMetric(data.tasks), best, keras.callbacks.CSVLogger(str(log))]
-    arguments["callbacks"] = [*callbacks, *arguments.get("callbacks", [])]
+    logger = keras.callbacks.CSVLogger(str(log))
+    arguments["callbacks"] = [
+        MeanMetric(data.tasks),
+        best,
+        logger,
+        *arguments.get("callbacks", []),
+    ]
     arguments.setdefault("verbose", verbose)
     start = time.perf_counter()
-    history = model.fit(*data.train, validation_data=data.valid, **arguments)
+    try:
+        history = model.fit(*data.train, validation_data=data.valid, **arguments)
+    finally:
+        # Keras leaves it open where training fails.
+        if logger.csv_file is not None:
+            logger.csv_file.close()
     return {
         "seconds": round(time.perf_counter() - start, 2),
         "epochs": len(history.epoch),

@@ -40,7 +40,9 @@ def test_the_problem_tells_wrong_means_from_right_ones(on_one):
     penalty = on_one["history:loss"] - tasks
     assert (penalty > 0.01).all()
     final = {name.partition(":")[2]: value for name, value in on_one.items()}
-    for name in ("loss", "click_auc", "topic_accuracy"):
+    # The class weights of `topic` end with `fit`.
+    assert on_one["evaluate:topic_loss"] != pytest.approx(final["val_topic_loss"][-1], rel=1e-3)
+    for name in ("click_loss", "price_loss", "click_auc", "topic_accuracy"):
         assert on_one[f"evaluate:{name}"] == pytest.approx(final[f"val_{name}"][-1], rel=1e-5)
 
 
