@@ -33,11 +33,11 @@ def column_names(data: Any) -> list[str] | None:
 
 
 def select(data: Any, names: list[str]) -> dict[str, Any]:
-    """The columns `names` of one chunk, all of one length; further columns are left alone."""
+    """The columns `names` of one chunk, all of one length."""
     present = column_names(data)
     if present is None:
         raise TypeError(_not_a_table(data))
-    check_present(names, present)
+    check_names(names, present)
     columns = {name: data[name] for name in names}
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
@@ -45,8 +45,8 @@ def select(data: Any, names: list[str]) -> dict[str, Any]:
     return columns
 
 
-def check_present(names: list[str], present: Collection[str]) -> None:
-    """Raises `ValueError` where one of `names` is not `present`."""
+def check_names(names: list[str], present: Collection[str]) -> None:
+    """Raises `ValueError` where one of `names` is not `present`, or another name is."""
     others = [name for name in present if name not in names]
     for name in names:
         if name not in present:
@@ -54,6 +54,11 @@ def check_present(names: list[str], present: Collection[str]) -> None:
                 f"Column `{name}` is missing from the data.{did_you_mean(name, others)} "
                 f"Expected: {names}. Received: {list(present)}"
             )
+    for name in others:
+        raise ValueError(
+            f"Column `{name}` is unknown to the table: add it there, or leave it out of the data."
+            f"{did_you_mean(name, names)} Expected: {names}. Received: {list(present)}"
+        )
 
 
 def check_kind(name: str, expected: Kind | None, kind: Kind | None) -> None:

@@ -102,15 +102,14 @@ class TabularFeatures:
 
         Args:
             data: A dict of arrays (B,), a DataFrame, an iterable of such chunks, or
-                `TableStatistics`. Columns that the table does not have, such as labels, are
-                ignored.
+                `TableStatistics`; with the table's columns and no others.
 
         Returns:
             The table.
 
         Raises:
-            ValueError: Where a column is missing or has another length, or there are no rows; and
-                after `embed`, whose weights are as large as the vocabularies.
+            ValueError: Where a column is missing, unknown or of another length, or there are no
+                rows; and after `embed`, whose weights are as large as the vocabularies.
             TypeError: Where a column's values are not what the column holds.
         """
         if self.embedded:
@@ -168,14 +167,15 @@ class TabularFeatures:
         """Packed arrays, as `fit`, `evaluate` and `predict` take them.
 
         Args:
-            data: A dict of arrays (B,), or a DataFrame; further columns are ignored.
+            data: A dict of arrays (B,), or a DataFrame, with the table's columns and no others.
 
         Returns:
             "categorical", int32 (B, F), "numeric", float32 (B, N), and every sequence by its name,
             int32 (B, S); a group without columns has no key.
 
         Raises:
-            ValueError: Where a column is missing or has another length, or `adapt` was not called.
+            ValueError: Where a column is missing, unknown or of another length, or `adapt` was not
+                called.
             TypeError: Where a column's values are not what the column holds.
         """
         return self.encoding.encode(data)

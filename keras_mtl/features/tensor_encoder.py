@@ -14,7 +14,7 @@ from keras_mtl.features.columns import Column, Numeric, Sequence
 from keras_mtl.features.encoding import Encoding
 from keras_mtl.features.hashing import MIX_SHIFT, MIXERS, MULTIPLIER
 from keras_mtl.features.numerics import Bins
-from keras_mtl.features.reading import check_present
+from keras_mtl.features.reading import check_names
 from keras_mtl.features.values import Value, to_bytes
 from keras_mtl.features.vocabulary import MISSING_INTEGER, HashBuckets, Vocabulary
 
@@ -52,7 +52,7 @@ class TensorEncoder:
 
     def encode(self, raw: dict[str, Any]) -> dict[str, tf.Tensor]:
         """The packed tensors of raw ones."""
-        check_present([column.name for column in self.encoding.columns], raw)
+        check_names([column.name for column in self.encoding.columns], raw)
         columns = {column.name: self._read(column, raw) for column in self.encoding.columns}
         packed = {}
         if self.encoding.categorical:

@@ -136,7 +136,7 @@ def test_merge_of_other_columns(new_table):
 
 def test_dataframe_equals_dict(new_table, table, train, unseen):
     def frame(data):
-        return pd.DataFrame({**data, "clicks": data["clicks"].tolist(), "label": 1.0})
+        return pd.DataFrame({**data, "clicks": data["clicks"].tolist()})
 
     assert_packed_equal(new_table().adapt(frame(train)).encode(frame(unseen)), table.encode(unseen))
 
@@ -146,9 +146,20 @@ def test_arrow_equals_dict(name, new_table, train, unseen):
     table = TabularFeatures(
         c for c in new_table().columns if c.name not in ("code", "history", "clicks")
     )
-    table.adapt(train)
-    arrow = {column.name: unseen[column.name] for column in table.columns}
-    assert_packed_equal(table.encode(getattr(pa, name).from_pydict(arrow)), table.encode(unseen))
+    names = [column.name for column in table.columns]
+    table.adapt({name: train[name] for name in names})
+    columns = {name: unseen[name] for name in names}
+    arrow = getattr(pa, name).from_pydict(columns)
+    assert_packed_equal(table.encode(arrow), table.encode(columns))
+
+
+def test_an_unknown_column_is_refused_before_anything_is_learned(new_table, train):
+    table = new_table()
+    with pytest.raises(
+        ValueError, match=r"Column `citi` is unknown to the table.* Did you mean 'city'"
+    ):
+        table.adapt({**train, "citi": train["city"]})
+    assert not table.adapted
 
 
 def test_bytes_that_are_no_text():

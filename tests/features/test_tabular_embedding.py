@@ -10,6 +10,10 @@ import pytest
 from keras_mtl.features import Category, Sequence, TabularEmbedding, TabularFeatures
 
 
+def only(columns, *names):
+    return {name: columns[name] for name in names}
+
+
 def expected_columns(layer, packed):
     """Every column's vectors, from the layer's weights alone."""
     table, encoding = layer.table, layer.table.encoding
@@ -82,7 +86,8 @@ def test_one_weight_a_width(table):
 
 
 def test_columns_that_share_a_vocabulary_share_embeddings(train):
-    table = TabularFeatures([Category("city"), Sequence("history", vocabulary="city")]).adapt(train)
+    table = TabularFeatures([Category("city"), Sequence("history", vocabulary="city")])
+    table.adapt(only(train, "city", "history"))
     layer = TabularEmbedding(table)
     layer.build({})
     (weight,) = layer.weights
@@ -91,10 +96,11 @@ def test_columns_that_share_a_vocabulary_share_embeddings(train):
 
 def test_initial_values_depend_on_names_not_on_other_columns(train):
     def rows(names, seed):
-        table = TabularFeatures(categorical=names, seed=seed).adapt(train)
+        columns = only(train, *names)
+        table = TabularFeatures(categorical=names, seed=seed).adapt(columns)
         layer = TabularEmbedding(table, concatenate=False)
         layer.build({})
-        return {n: np.asarray(v) for n, v in layer(table.encode(train)).items()}
+        return {n: np.asarray(v) for n, v in layer(table.encode(columns)).items()}
 
     alone, both, other = rows(["city"], 1), rows(["year", "city"], 1), rows(["city"], 2)
     np.testing.assert_array_equal(alone["city"], both["city"])
@@ -110,7 +116,8 @@ def test_missing_and_unknown_values_start_at_zero():
 
 def test_unpooled_sequence_bears_a_mask(train):
     table = TabularFeatures([Category("city"), Sequence("history", pooling=None, max_length=4)])
-    packed = table.adapt(train).encode(train)
+    columns = only(train, "city", "history")
+    packed = table.adapt(columns).encode(columns)
     vectors = TabularEmbedding(table, concatenate=False)(packed)
     assert vectors["history"].shape == (150, 4, 8)
     np.testing.assert_array_equal(vectors["history"]._keras_mask, packed["history"] > 0)
@@ -122,11 +129,11 @@ def test_unpooled_sequence_bears_a_mask(train):
 
 def test_a_graph_of_ones_own(train):
     table = TabularFeatures([Category("city"), Sequence("history", pooling=None, max_length=4)])
-    table.adapt(train)
+    table.adapt(only(train, "city", "history"))
     columns = table.embed(concatenate=False)
     read = keras.layers.LSTM(5)(columns["history"])
     model = keras.Model(table.inputs, keras.layers.concatenate([columns["city"], read]))
-    packed = table.encode(train)
+    packed = table.encode(only(train, "city", "history"))
     before = model.predict(packed, verbose=0)
     padding = packed["history"] == 0
     rows = np.flatnonzero(padding.all(1))
@@ -201,7 +208,7 @@ assert np.isfinite(model.fit(packed, np.ones(80), verbose=0).history["loss"]).al
 def test_initializer_and_regularizer_survive(train):
     table = TabularFeatures(
         categorical=["city"], embeddings_initializer="ones", embeddings_regularizer="l2"
-    ).adapt(train)
+    ).adapt(only(train, "city"))
     copy = TabularFeatures.from_config(table.get_config())
     layer = TabularEmbedding(copy)
     layer.build({})

@@ -79,7 +79,7 @@ def test_the_gates_of_a_level_read_the_level_below_not_the_input():
     layer, inputs = built(PLE(2, 2, 1, 1, 4, activation="tanh"), 6, 5)
     seen = []
     call = layer.stages[1].gate.call
-    layer.stages[1].gate.call = lambda x: seen.append(x) or call(x)
+    layer.stages[1].gate.call = lambda x, **kwargs: seen.append(x) or call(x, **kwargs)
     layer(inputs)
     below = keras.ops.convert_to_numpy(layer.stages[0](inputs))[:, :2]
     np.testing.assert_allclose(keras.ops.convert_to_numpy(seen[0]), below, rtol=1e-5)
