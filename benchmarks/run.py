@@ -11,10 +11,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import data, encoding, startup, training
 from benchmarks.contenders import ENTRIES, Entry
 from benchmarks.figures import Origin, append_csv
+from benchmarks.readme import write_readme
 from benchmarks.setting import Setting
 from benchmarks.workload import Sizes
 
 BENCHMARKS = {"training": training.run, "startup": startup.run, "encoding": encoding.run}
+README = Path(__file__).resolve().parents[1] / "README.md"
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -49,6 +51,8 @@ def _run(options: argparse.Namespace) -> None:
             result = BENCHMARKS[name](setting)
             print(result.table, end="\n\n")
             append_csv(options.out / f"{name}.csv", result.figures, origin)
+    if options.readme:
+        write_readme(README, options.out)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch-size", type=_count, default=1024)
     add("--seed", type=int, default=0)
     add("--out", type=Path, default=RESULTS, help="folder of the CSV files")
+    add("--readme", action="store_true", help="write the README's measured section, too")
     add(
         "--only",
         type=_entry,

@@ -35,19 +35,22 @@ def record(folder: Path, model: str, rows: Sequence[Row]) -> None:
 
 def write_card(folder: Path) -> None:
     """Rewrites what stands between the two markers of a card from the results beside it."""
-    text = read_card(folder)
-    measured = f"{BEGIN}\n{measured_section(read_results(folder / RESULTS))}\n{END}"
+    fill_measured(folder / CARD, measured_section(read_results(folder / RESULTS)))
+
+
+def fill_measured(path: Path, section: str) -> None:
+    """Puts `section` between the two markers of a Markdown file."""
+    text = read_card(path)
     pattern = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
-    write_text(folder / CARD, pattern.sub(lambda _: measured, text))
+    write_text(path, pattern.sub(lambda _: f"{BEGIN}\n{section}\n{END}", text))
 
 
-def read_card(folder: Path) -> str:
+def read_card(path: Path) -> str:
     """The text of a card.
 
     Raises:
         ValueError: where there is no card, or one without the two markers.
     """
-    path = folder / CARD
     text = path.read_text() if path.exists() else ""
     if BEGIN not in text or END not in text:
         raise ValueError(f"A card must hold the lines {BEGIN} and {END}. Received: {path}")

@@ -104,7 +104,9 @@ def compare(paths: Sequence[Path], options: Options, *, boosted: bool, to_cards:
     require("matplotlib", *(["sklearn"] if boosted else []))
     studies = distinct_studies(paths)
     for study in studies if to_cards else ():
-        cards.read_card(study.path.parent)  # a card that cannot be written fails before training
+        cards.read_card(
+            study.path.parent / cards.CARD
+        )  # a card that cannot be written fails before training
     name = options.data or studies[0].data_names[0]
     runs = _compared_runs(studies, name, options, boosted)
     folder = options.folder(RUNS / "compare" / name, runs)

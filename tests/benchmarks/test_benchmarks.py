@@ -3,6 +3,7 @@
 import csv
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 
 from benchmarks.contenders import ENTRIES, Entry, LeftOutError, Process
 from benchmarks.figures import Figure, Origin, append_csv
+from benchmarks.readme import write_readme
 from benchmarks.run import main
 from benchmarks.training import Speed, report
 from benchmarks.workload import Sizes, Workload
+from keras_mtl.study.cards import BEGIN, END
 
 ROOT = Path(__file__).resolve().parents[2]
 ORIGIN = Origin("2026-01-01", 0, "synthetic", 8, 1, "cpu", 2, "3.11")
@@ -125,3 +128,21 @@ def test_ratios_compare_best_epochs_and_cpu_time():
     peer = Speed(100, 1, "", wall=[2.0, 3.0, 4.0], cpu=[8.0, 6.0, 7.0])
     last = report({"keras_mtl XLA, 16 steps": ours, "deepctr": peer}).splitlines()[-1]
     assert last.split()[-3:] == ["2.00", "3.00", "1.60"]
+
+
+def test_the_readme_shows_the_last_run_of_each_benchmark(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    for date, speed in (("2025", 777.0), ("2026", 2222.0)):
+        figures = [Figure("training", "ours", "best epoch", speed, "rows/s", "keras==3")]
+        append_csv(tmp_path / "training.csv", figures, replace(ORIGIN, date=date))
+    start = [Figure("startup", "ours", "first step", 1.27, "s")]
+    append_csv(tmp_path / "startup.csv", start, ORIGIN)
+    write_readme(readme, tmp_path)
+    text = readme.read_text()
+    assert text.startswith("before")
+    assert text.endswith("after\n")
+    assert "| ours | 2,222 |  | 1.3 |" in text
+    assert "777" not in text
+    assert "8 rows of synthetic" in text
+    assert "keras==3" in text
