@@ -48,7 +48,7 @@ def _origin(rows: Sequence[dict[str, str]]) -> str:
     versions = sorted({name for row in rows for name in row["versions"].split()})
     return (
         f"MMoE of 8 experts (128, 64) with towers of 32 on {int(first['rows']):,} rows of "
-        f"{first['data']}, batches of 1024, Adam; each contender in a process of its own, epochs in "
+        f"{first['data']}, batches of 1024, Adam; each contender in its own process, epochs in "
         f"turn, {first['rounds']} rounds. The matrix products alone are the limit. {first['cpu']}, "
         f"{first['cores']} cores, {first['date'][:10]}; {', '.join(versions)}. "
         "`python benchmarks/run.py --readme` measures again."
