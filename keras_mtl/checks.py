@@ -58,6 +58,21 @@ def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
     )
 
 
+def check_task_keys(name: str, keys: Iterable[str], tasks: Sequence[str]) -> None:
+    """Raises `ValueError`, naming the nearest task, for a key that is the name of none."""
+    for key in keys:
+        if key not in tasks:
+            raise ValueError(
+                f"Argument `{name}` must be keyed by task.{did_you_mean(key, tasks)} "
+                f"Received: {key!r}, tasks={list(tasks)}"
+            )
+
+
+def listed(value: Any) -> list[Any]:
+    """`value` as a list: its items, or itself alone."""
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
 def did_you_mean(value: Any, known: Iterable[Any]) -> str:
     """` Did you mean 'x'?` for the known name nearest to `value`, or nothing."""
     nearest = difflib.get_close_matches(str(value), [str(name) for name in known], n=1)

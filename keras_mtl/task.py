@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from keras_mtl.api_export import keras_mtl_export
-from keras_mtl.checks import check_choice, check_positive
+from keras_mtl.checks import check_choice, check_positive, listed
 
 KINDS = ("binary", "multiclass", "multilabel", "regression")
 RESERVED_NAMES = ("loss", "serving_default", "packed")
@@ -90,7 +90,7 @@ class Task:
         self.weight_column = weight_column if weight_column is None else _names(weight_column)
         self.group_column = group_column
         self.loss = as_config(loss)
-        self.metrics = metrics if metrics is None else [as_config(m) for m in _listed(metrics)]
+        self.metrics = metrics if metrics is None else [as_config(m) for m in listed(metrics)]
         self.weight = float(weight)
         self.class_weight = _check_class_weight(name, kind, self.units, class_weight)
 
@@ -265,10 +265,6 @@ def _check_class_weight(
             f"[0, {classes}) to weights. Received: class_weight={dict(class_weight)}"
         )
     return weights
-
-
-def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _names(value: str | Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from keras_mtl.checks import did_you_mean
+from keras_mtl.checks import check_task_keys, listed
 from keras_mtl.task import Task
 from keras_mtl.training import replicas
 
@@ -42,7 +42,7 @@ def metrics_by_task(tasks: Sequence[Task], metrics: Any, weighted: Any) -> dict[
             given for given in (first.get(task.name), second.get(task.name)) if given is not None
         ]
         if asked:
-            own[task.name] = [m for given in asked for m in _listed(given)]
+            own[task.name] = [m for given in asked for m in listed(given)]
         elif task.metrics is not None:
             own[task.name] = list(task.metrics)
     return own
@@ -117,14 +117,5 @@ def _by_task(argument: str, tasks: Sequence[Task], value: Any) -> Mapping[str, A
                 f"Argument `loss` must be one loss or a dict by task name. Received: loss={value}"
             )
         return dict.fromkeys(names, value)
-    for name in value:
-        if name not in names:
-            raise ValueError(
-                f"Argument `{argument}` must be keyed by task.{did_you_mean(name, names)} "
-                f"Received: {name!r}, tasks={names}"
-            )
+    check_task_keys(argument, value, names)
     return value
-
-
-def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list | tuple) else [value]

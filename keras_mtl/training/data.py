@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_mtl.checks import did_you_mean
+from keras_mtl.checks import check_task_keys
 from keras_mtl.task import Task
 from keras_mtl.training.labels import label_of
 
@@ -96,11 +96,6 @@ def _complete_weights(
     if not isinstance(sample_weight, Mapping):
         return sample_weight
     names = [task.name for task in tasks]
-    for name in sample_weight:
-        if name not in names:
-            raise ValueError(
-                f"Argument `sample_weight` must be keyed by task.{did_you_mean(name, names)} "
-                f"Received: {name!r}, tasks={names}"
-            )
+    check_task_keys("sample_weight", sample_weight, names)
     ones = np.ones(len(next(iter(y.values()))), "float32")
     return {name: sample_weight.get(name, ones) for name in y}

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_mtl.checks import check_positive, check_units, did_you_mean
+from keras_mtl.checks import check_positive, check_task_keys, check_units
 from keras_mtl.features import TabularFeatures
 from keras_mtl.layers import Experts, TaskDense
 from keras_mtl.layers.initialization import derive_seed
@@ -66,12 +66,7 @@ def per_task(name: str, tasks: Sequence[Task], value: Any) -> list[Any]:
     if not isinstance(value, Mapping):
         return [value] * len(tasks)
     known = [task.name for task in tasks]
-    for key in value:
-        if key not in known:
-            raise ValueError(
-                f"Argument `{name}` must be keyed by task.{did_you_mean(key, known)} "
-                f"Received: {key!r}, tasks={known}"
-            )
+    check_task_keys(name, value, known)
     missing = [key for key in known if key not in value]
     if missing:
         raise ValueError(
@@ -206,15 +201,12 @@ def _stacked_towers(
 
 
 def _check_heads(tasks: Sequence[Task], heads: Mapping[str, keras.layers.Layer]) -> None:
-    names = [task.name for task in tasks]
     if not isinstance(heads, Mapping):
         raise ValueError(f"Argument `heads` must be a dict by task name. Received: heads={heads!r}")
+    check_task_keys("heads", heads, [task.name for task in tasks])
     for name, head in heads.items():
-        if name not in names or not isinstance(head, keras.layers.Layer):
-            raise ValueError(
-                f"Argument `heads` must map task names to layers.{did_you_mean(name, names)} "
-                f"Received: {name!r}: {head!r}, tasks={names}"
-            )
+        if not isinstance(head, keras.layers.Layer):
+            raise ValueError(f"Argument `heads` must hold layers. Received: {name!r}: {head!r}")
 
 
 def _source_inputs(outputs: Sequence[keras.KerasTensor]) -> Any:

@@ -105,12 +105,12 @@ def test_own_head_is_trained_on_its_logits():
 
 
 def test_a_head_must_be_a_layer_of_a_task():
-    with pytest.raises(
-        ValueError, match=r"`heads` must map task names to layers. Did you mean 'cl"
-    ):
+    with pytest.raises(ValueError, match=r"`heads` must be keyed by task. Did you mean 'click'"):
         zoo.ple(5, ["click", "buy"], heads={"clik": keras.layers.Dense(1)})
-    with pytest.raises(ValueError, match=r"`heads` must map task names to layers.*Received: 'buy'"):
+    with pytest.raises(ValueError, match=r"`heads` must hold layers.*Received: 'buy'"):
         zoo.ple(5, ["click", "buy"], heads={"buy": "sigmoid"})
+    with pytest.raises(ValueError, match=r"`heads` must be a dict by task name"):
+        zoo.ple(5, ["click", "buy"], heads=[keras.layers.Dense(1)])
     with pytest.raises(ValueError, match=r"task 'buy' must have shape \(B, ..., 1\).*\(None, 2\)"):
         zoo.ple(5, ["click", "buy"], heads={"buy": keras.layers.Dense(2)})
 
