@@ -44,8 +44,8 @@ class Task:
             the product of the probabilities along the `given` chain over all rows (the entire
             space, as ESMM).
         weight_column: Name, or names, of columns in the labels dict that hold row weights.
-        group_column: Name of the column in the labels dict that holds a row's group, for grouped
-            metrics.
+        group_column: Name of the column in the labels dict that holds a row's group. It is saved
+            with the task; no metric reads it yet.
         loss: Keras loss, its name or its config; None is the kind's own loss.
         metrics: Keras metrics, names or configs; None are the kind's own metrics.
         weight: Factor of this task's loss, unless `compile(loss_weights=...)` gives another.
