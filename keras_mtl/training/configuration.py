@@ -9,6 +9,7 @@ from keras_mtl.checks import check_task_keys, listed
 from keras_mtl.task import Task
 from keras_mtl.training import replicas
 
+# MMoE on two CPU cores: 9 % more rows a second than a step a call, for a start 0.2 s later.
 STEPS_PER_EXECUTION = 16
 
 
