@@ -49,9 +49,8 @@ def _origin(rows: Sequence[dict[str, str]]) -> str:
     return (
         f"MMoE of 8 experts (128, 64) with towers of 32 on {int(first['rows']):,} rows of "
         f"{first['data']}, batches of 1024, Adam; each contender in its own process, epochs in "
-        f"turn, {first['rounds']} rounds. The matrix products alone are the limit. The defaults are "
-        "16 steps a call without XLA: where these two rows differ, it is the machine's noise. "
-        f"{first['cpu']}, "
-        f"{first['cores']} cores, {first['date'][:10]}; {', '.join(versions)}. "
+        f"turn, {first['rounds']} rounds. The matrix products alone are the limit. The defaults "
+        "are 16 steps a call without XLA: where these two rows differ, it is the machine's noise. "
+        f"{first['cpu']}, {first['cores']} cores, {first['date'][:10]}; {', '.join(versions)}. "
         "`python benchmarks/run.py --readme` measures again."
     )
