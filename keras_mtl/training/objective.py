@@ -31,7 +31,6 @@ class Objective:
     """
 
     def __init__(self, tasks: Sequence[Task], groups: Sequence[TaskGroup]) -> None:
-        self._tasks = list(tasks)
         self._groups = list(groups)
         self._group_of = {name: group for group in groups for name in group.names}
         grouped = [name for group in groups for name in group.names]

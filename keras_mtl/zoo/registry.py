@@ -49,14 +49,14 @@ def get_constructor(name: str) -> Callable[..., MultiTaskModel]:
     return _CONSTRUCTORS[check_choice("name", name, list_models())]
 
 
-def create(name: str, inputs: Any, tasks: Any, **arguments: Any) -> MultiTaskModel:
+def create(name: str, /, inputs: Any, tasks: Any, **arguments: Any) -> MultiTaskModel:
     """Makes the model called `name`.
 
     Args:
         name: One of `list_models()`.
         inputs: As for every constructor.
         tasks: As for every constructor.
-        **arguments: The constructor's own arguments; `model_name` is passed on as its `name`.
+        **arguments: The constructor's own arguments, among them the model's `name`.
 
     Raises:
         ValueError: If there is no such model.
@@ -66,6 +66,4 @@ def create(name: str, inputs: Any, tasks: Any, **arguments: Any) -> MultiTaskMod
     >>> create("shared_bottom", 4, ["click", "buy"], bottom_units=(8,)).name
     'shared_bottom'
     """
-    if "model_name" in arguments:
-        arguments["name"] = arguments.pop("model_name")
     return get_constructor(name)(inputs, tasks, **arguments)

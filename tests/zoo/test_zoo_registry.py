@@ -33,7 +33,7 @@ def test_create_is_the_constructor(name):
 
 
 def test_create_names_the_model():
-    assert zoo.create("ple", 5, ["a"], model_name="mine").name == "mine"
+    assert zoo.create("ple", 5, ["a"], name="mine").name == "mine"
 
 
 def test_unknown_names_are_refused_with_the_nearest():
