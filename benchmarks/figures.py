@@ -14,7 +14,18 @@ from keras_mtl.study.folders import write_text
 
 @dataclass(frozen=True)
 class Figure:
-    """One number of one contender."""
+    """One number of one contender.
+
+    Attributes:
+        benchmark: what was measured.
+        contender: who.
+        measure: which of its numbers.
+        value: the number.
+        unit: its unit.
+        versions: versions of the packages that took part, such as `keras==3.15.1 numpy==2.4.6`.
+        model: the model that was trained or served.
+        device: name of the GPU, or "cpu".
+    """
 
     benchmark: str
     contender: str
@@ -22,6 +33,8 @@ class Figure:
     value: float
     unit: str
     versions: str = ""
+    model: str = ""
+    device: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,14 +49,24 @@ class Origin:
     cpu: str
     cores: int
     python: str
+    backend: str = "tensorflow"
+    precision: str = "float32"
 
     @classmethod
-    def here(cls, seed: int, data: str, rows: int, rounds: int) -> "Origin":
+    def here(
+        cls,
+        seed: int,
+        data: str,
+        rows: int,
+        rounds: int,
+        backend: str = "tensorflow",
+        precision: str = "float32",
+    ) -> "Origin":
         """This machine, now."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        version = platform.python_version()
-        return cls(now, seed, data, rows, rounds, cpu_model(), cores or 1, version)
+        machine = (cpu_model(), cores or 1, platform.python_version())
+        return cls(now, seed, data, rows, rounds, *machine, backend, precision)
 
 
 def cpu_model() -> str:

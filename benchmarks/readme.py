@@ -1,56 +1,131 @@
 """The README's measured section, written from the CSV files and never by hand."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.contenders import OURS_BEST, RATE
 from keras_mtl.study.cards import fill_measured
 from keras_mtl.study.tables import markdown_table
 
-HEADER = ("training", "rows/s, best epoch", "rows/s of CPU time", "first step after, s")
+Row = Mapping[str, str]
 
 
 def write_readme(readme: Path, results: Path) -> None:
-    """Rewrites what stands between the markers of `readme` from the last run of each benchmark."""
-    training, startup = (_last_run(results / f"{name}.csv") for name in ("training", "startup"))
-    contenders = list(dict.fromkeys(row["contender"] for row in training))
-    lines = [
-        (
-            name,
-            _value(training, name, "best epoch"),
-            _value(training, name, "best CPU time"),
-            _value(startup, name, "first step"),
+    """Rewrites what stands between the markers of `readme` from the last run of each benchmark.
+
+    Raises:
+        ValueError: if there is no figure, or the README has no such markers.
+    """
+    runs = {name: _last_run(results / f"{name}.csv") for name in SECTIONS}
+    parts = [section(runs[name]) for name, section in SECTIONS.items() if runs[name]]
+    if not parts:
+        raise ValueError(f"Folder `{results}` must hold figures. Received: none")
+    every = [row for rows in runs.values() for row in rows]
+    fill_measured(readme, "\n\n".join([*parts, _origin(every)]))
+
+
+def _training(rows: Sequence[Row]) -> str:
+    """A table a model."""
+    return "\n\n".join(
+        _training_of([row for row in rows if row["model"] == model])
+        for model in dict.fromkeys(row["model"] for row in rows)
+    )
+
+
+def _training_of(rows: Sequence[Row]) -> str:
+    model, ours = rows[0]["model"], _value(rows, OURS_BEST, "best epoch")
+    lines = []
+    for name in dict.fromkeys(row["contender"] for row in rows):
+        best, thrift, parameters = (
+            _value(rows, name, measure) for measure in ("best epoch", "best CPU time", "parameters")
         )
-        for name in contenders
+        if name != RATE:
+            ratio = f"{ours / best:.2f}" if ours and best else ""
+            lines.append((name, *map(_whole, (parameters, best, thrift)), ratio))
+    header = ("parameters", "rows/s, best epoch", "rows/s of CPU time", "ours is faster by")
+    return markdown_table((f"training, {model}", *header), lines)
+
+
+def _startup(rows: Sequence[Row]) -> str:
+    lines = []
+    for model, name in dict.fromkeys((row["model"], row["contender"]) for row in rows):
+        own = [row for row in rows if row["model"] == model]
+        seconds = (
+            _value(own, name, measure) for measure in ("first step", "first step, with imports")
+        )
+        lines.append((name, model, *("" if s is None else f"{s:.1f}" for s in seconds)))
+    header = ("first step after", "model", "s", "s, with imports")
+    return markdown_table(header, lines)
+
+
+def _encoding(rows: Sequence[Row]) -> str:
+    lines = [
+        (row["measure"], row["contender"], _whole(float(row["value"])))
+        for row in rows
+        if row["unit"] == "rows/s"
     ]
-    fill_measured(readme, f"{markdown_table(HEADER, lines)}\n\n{_origin(training)}")
+    return markdown_table(("raw rows", "by", "rows/s"), lines)
 
 
-def _last_run(path: Path) -> list[dict[str, str]]:
+def _latency(rows: Sequence[Row]) -> str:
+    return _by_measure(rows, "latency, ms", "ms", "")
+
+
+def _scaling(rows: Sequence[Row]) -> str:
+    return _by_measure(rows, "a training step, ms", "ms", "step, ")
+
+
+def _by_measure(rows: Sequence[Row], corner: str, unit: str, prefix: str) -> str:
+    """A line for each measure in `unit`, a column for each contender."""
+    names = tuple(dict.fromkeys(row["contender"] for row in rows))
+    lines = [
+        (measure.removeprefix(prefix), *("" if v is None else f"{v:.2f}" for v in values))
+        for measure in dict.fromkeys(row["measure"] for row in rows if row["unit"] == unit)
+        for values in [[_value(rows, name, measure) for name in names]]
+    ]
+    return markdown_table((corner, *names), lines)
+
+
+SECTIONS = {
+    "training": _training,
+    "latency": _latency,
+    "scaling": _scaling,
+    "startup": _startup,
+    "encoding": _encoding,
+}
+"""What renders the last run of each benchmark, in the order of the README."""
+
+
+def _last_run(path: Path) -> list[Row]:
+    if not path.exists():
+        return []
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     return [row for row in rows if row["date"] == rows[-1]["date"]]
 
 
-def _value(rows: Sequence[dict[str, str]], contender: str, measure: str) -> str:
-    values = [
-        float(row["value"])
-        for row in rows
-        if (row["contender"], row["measure"]) == (contender, measure)
-    ]
-    return (
-        f"{values[0]:,.0f}" if values and values[0] >= 100 else "".join(f"{v:.1f}" for v in values)
-    )
+def _value(rows: Sequence[Row], contender: str, measure: str) -> float | None:
+    wanted = (contender, measure)
+    values = (float(r["value"]) for r in rows if (r["contender"], r["measure"]) == wanted)
+    return next(values, None)
 
 
-def _origin(rows: Sequence[dict[str, str]]) -> str:
+def _whole(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"
+
+
+def _origin(rows: Sequence[Row]) -> str:
     first = rows[0]
     versions = sorted({name for row in rows for name in row["versions"].split()})
+    devices = sorted({row["device"] for row in rows if row["device"] not in ("", "cpu")})
     return (
-        f"MMoE of 8 experts (128, 64) with towers of 32 on {int(first['rows']):,} rows of "
-        f"{first['data']}, batches of 1024, Adam; each contender in its own process, epochs in "
-        f"turn, {first['rounds']} rounds. The matrix products alone are the limit. The defaults "
-        "are 16 steps a call without XLA: where these two rows differ, it is the machine's noise. "
-        f"{first['cpu']}, {first['cores']} cores, {first['date'][:10]}; {', '.join(versions)}. "
-        "`python benchmarks/run.py --readme` measures again."
+        f"MMoE of 8 experts, PLE of 2 levels with 2 shared experts and 2 a task, all (128, 64), "
+        f"towers of 32, on {int(first['rows']):,} rows of {first['data']}, batches of 1024, Adam; "
+        f"each contender in its own process, epochs in turn, {first['rounds']} rounds. Ours, by "
+        f"which the last column divides, is `{OURS_BEST}`; the matrix products alone are the "
+        f"limit. {first['cpu']}, {first['cores']} cores, {', '.join([*devices, first['backend']])},"
+        f" {first['precision']}, {first['date'][:10]}; {', '.join(versions)}. "
+        "[benchmarks](benchmarks/README.md) says what each computes; `python benchmarks/run.py` "
+        "measures again."
     )

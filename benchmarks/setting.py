@@ -30,6 +30,10 @@ class Setting:
     pythons: Mapping[str, str]
     rounds: int
 
+    def of(self, benchmark: str) -> list[Entry]:
+        """Who takes part in one benchmark."""
+        return [entry for entry in self.entries if benchmark in entry.benchmarks]
+
 
 @dataclass(frozen=True)
 class Result:

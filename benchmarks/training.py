@@ -4,21 +4,30 @@ Taking turns spreads the machine's fast and slow states over all of them; the be
 least CPU time are what is compared.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from benchmarks.contenders import (
     DEEPCTR,
+    DEEPCTR_16,
+    LIBMTL,
     LIMIT,
+    MODELS,
     OURS_BEST,
     OURS_DEFAULT,
+    RATE,
+    RECHUB_LOOP,
+    RECHUB_TRAINER,
     TORCH_LOOP,
+    Entry,
     Process,
     reported,
 )
 from benchmarks.figures import Figure
+from benchmarks.kernels import kernels
 from benchmarks.setting import Result, Setting
+from benchmarks.verdict import verdict
 from benchmarks.workload import Workload
 from keras_mtl.study.tables import text_table
 
@@ -27,20 +36,41 @@ WARM_UP_BATCHES = 32
 # numerator, denominator, ratio to reach
 ASKED = (
     (OURS_BEST, DEEPCTR, 1.6),
+    (OURS_BEST, RECHUB_LOOP, 2.5),
     (OURS_BEST, TORCH_LOOP, 2.5),
     (OURS_BEST, LIMIT, 0.7),
+    (OURS_BEST, DEEPCTR_16, None),
+    (OURS_BEST, RECHUB_TRAINER, None),
+    (OURS_BEST, LIBMTL, None),
     (OURS_DEFAULT, DEEPCTR, None),
+    (OURS_DEFAULT, RECHUB_LOOP, None),
     (OURS_DEFAULT, TORCH_LOOP, None),
 )
 
 
 @dataclass
 class Speed:
-    """Epochs of one contender."""
+    """Epochs of one contender.
 
+    Attributes:
+        name: the contender.
+        model: what it trains.
+        rows: rows of an epoch.
+        flops: operations of a row in the matrix products.
+        parameters: number of trained weights.
+        versions: of its packages.
+        device: what it computes on.
+        wall: seconds of each epoch.
+        cpu: seconds of CPU time of each epoch, all threads together.
+    """
+
+    name: str
+    model: str
     rows: int
+    flops: int
     parameters: int
-    versions: str
+    versions: str = ""
+    device: str = "cpu"
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
 
@@ -61,79 +91,112 @@ class Speed:
 
     @property
     def per_cpu_second(self) -> float:
-        """Rows a second of CPU time, all threads together, of the thriftiest epoch."""
+        """Rows a second of CPU time of the thriftiest epoch."""
         return self.rows / min(self.cpu)
+
+    @property
+    def gflops(self) -> float:
+        """Billions of operations a second in matrix products, in the fastest epoch."""
+        return self.best * self.flops / 1e9
 
 
 def run(setting: Setting) -> Result:
-    """Measures, and tells."""
-    speeds = measure(setting)
-    return Result(figures(speeds), report(speeds))
+    """Measures one model after the other, and tells."""
+    speeds = [speed for model in MODELS for speed in measure(setting, model)]
+    return Result(figures(speeds), "\n\n".join(report(model, speeds) for model in models(speeds)))
 
 
-def measure(setting: Setting) -> dict[str, Speed]:
-    """Speeds by contender, over an epoch of each in every round."""
-    rows = len(setting.work)
-    speeds: dict[str, Speed] = {}
+def measure(setting: Setting, model: str) -> list[Speed]:
+    """Speeds of those who train `model`, over an epoch of each in every round."""
+    speeds: list[Speed] = []
     with ExitStack() as stack:
-        processes: dict[str, Process] = {}
-        for entry in setting.entries:
-            with reported():
-                process = stack.enter_context(Process(entry, setting.pythons, setting.folder))
-                start = process.start()
-                process.train(_warm_up_rows(setting.work))
-                processes[entry.name] = process
-                speeds[entry.name] = Speed(rows, start["parameters"], start["versions"])
-        for _ in range(setting.rounds):
-            for name in list(processes):
+        running: list[tuple[Process, Speed]] = []
+        for entry in setting.of("training"):
+            if entry.model == model:
                 with reported():
-                    process = processes.pop(name)  # back in turn unless it ends
-                    speeds[name].add(**process.train(rows))
-                    processes[name] = process
-    return {name: speed for name, speed in speeds.items() if speed.wall}
+                    process = stack.enter_context(Process(entry, setting.pythons, setting.folder))
+                    speeds.append(_start(process, entry, setting.work))
+                    running.append((process, speeds[-1]))
+        for _ in range(setting.rounds):
+            for pair in list(running):
+                running.remove(pair)  # back in turn unless it ends
+                with reported():
+                    process, speed = pair
+                    speed.add(**process.train(speed.rows))
+                    running.append(pair)
+    return [speed for speed in speeds if speed.wall]
 
 
-def _warm_up_rows(work: Workload) -> int:
-    """Some full batches and the odd last one, which is compiled, too."""
+def _start(process: Process, entry: Entry, work: Workload) -> Speed:
+    """Waits for the first step, then warms up: full batches, and the odd last one to compile."""
+    start = process.start()
     size = work.sizes.batch_size
-    return min(len(work), WARM_UP_BATCHES * size + len(work) % size)
+    process.train(min(len(work), WARM_UP_BATCHES * size + len(work) % size))
+    flops = start["flops"] or kernels(work, entry.model).flops
+    described = (start["parameters"], start["versions"], start["device"])
+    return Speed(entry.name, entry.model, len(work), flops, *described)
 
 
-def figures(speeds: Mapping[str, Speed]) -> list[Figure]:
+def figures(speeds: Sequence[Speed]) -> list[Figure]:
     """The rows of the CSV."""
     return [
-        Figure("training", name, measure, round(value, 1), unit, speed.versions)
-        for name, speed in speeds.items()
+        Figure("training", s.name, measure, round(value, 1), unit, s.versions, s.model, s.device)
+        for s in speeds
         for measure, value, unit in (
-            ("best epoch", speed.best, "rows/s"),
-            ("median epoch", speed.median, "rows/s"),
-            ("best CPU time", speed.per_cpu_second, "rows/CPU s"),
-            ("parameters", speed.parameters, ""),
+            ("best epoch", s.best, "rows/s"),
+            ("median epoch", s.median, "rows/s"),
+            ("best CPU time", s.per_cpu_second, "rows/CPU s"),
+            ("matrix products", s.gflops, "GFLOP/s"),
+            ("parameters", s.parameters, ""),
         )
     ]
 
 
-def report(speeds: Mapping[str, Speed]) -> str:
-    """A table of speeds, and the ratios that are asked for."""
-    header = ["contender", "parameters", "rows/s best", "rows/s median", "rows/CPU s"]
+def models(speeds: Sequence[Speed]) -> list[str]:
+    """The models that were trained."""
+    return list(dict.fromkeys(speed.model for speed in speeds))
+
+
+def report(model: str, speeds: Sequence[Speed]) -> str:
+    """A model's table of speeds, and the ratios that are asked for."""
+    own = {speed.name: speed for speed in speeds if speed.model == model}
+    header = [model, "parameters", "rows/s best", "rows/s median", "rows/CPU s", "GFLOP/s"]
     rows = [
         [
-            name,
+            s.name,
             f"{s.parameters:,}",
-            *(f"{x:,.0f}" for x in (s.best, s.median, s.per_cpu_second)),
+            # The matrix rate's rows are not the model's.
+            *("-" if s.name == RATE else f"{x:,.0f}" for x in (s.best, s.median, s.per_cpu_second)),
+            f"{s.gflops:,.1f}",
         ]
-        for name, s in speeds.items()
+        for s in own.values()
     ]
-    return f"{text_table(header, rows)}\n\n{_ratios(speeds)}"
+    header_of_ratios = [f"{model}, ratio", "best epochs", "CPU time", "asked", "by epochs", "limit"]
+    ratios = [*_ratios(own), *_fractions(own)]
+    return "\n\n".join([text_table(header, rows), text_table(header_of_ratios, ratios)])
 
 
-def _ratios(speeds: Mapping[str, Speed]) -> str:
-    header = ["ratio", "best epochs", "CPU time", "asked"]
+def _ratios(speeds: dict[str, Speed]) -> list[list[str]]:
     rows = []
     for name, base, asked in ASKED:
         if name in speeds and base in speeds:
             ours, theirs = speeds[name], speeds[base]
-            ratios = (ours.best / theirs.best, ours.per_cpu_second / theirs.per_cpu_second)
-            wanted = "" if asked is None else f"{asked:.2f}"
-            rows.append([f"{name} / {base}", *(f"{ratio:.2f}" for ratio in ratios), wanted])
-    return text_table(header, rows)
+            ratio = ours.best / theirs.best
+            thrift = ours.per_cpu_second / theirs.per_cpu_second
+            # What nobody can exceed: the matrix products alone, next to the same contender.
+            limit = f"{speeds[LIMIT].best / theirs.best:.2f}" if LIMIT in speeds else ""
+            measured = (f"{ratio:.2f}", f"{thrift:.2f}")
+            rows.append([f"{name} / {base}", *measured, *verdict(ratio, asked), limit])
+    return rows
+
+
+def _fractions(speeds: dict[str, Speed]) -> list[list[str]]:
+    """The fraction of the device's matrix rate that ours and the limit reach."""
+    if RATE not in speeds:
+        return []
+    rate = speeds[RATE].gflops
+    return [
+        [f"{name} / {RATE}", f"{speeds[name].gflops / rate:.4f}", "", "", "", ""]
+        for name in (OURS_BEST, OURS_DEFAULT, LIMIT)
+        if name in speeds
+    ]

@@ -15,26 +15,31 @@ from typing import IO, Any
 
 from benchmarks.workload import Contender, Workload
 
-PACKAGES = ("keras-mtl", "keras", "tensorflow", "deepctr", "torch", "numpy")
+PACKAGES = (
+    *("keras-mtl", "keras", "tensorflow", "jax", "deepctr"),
+    *("torch", "torch-rechub", "LibMTL", "numpy"),
+)
 
 
 def main(module: str, folder: str, options: str) -> None:
     """Serves requests until standard input ends."""
-    replies = _take_standard_output()
+    replies = take_standard_output()
     work = Workload.read(Path(folder))
     make = importlib.import_module(f"benchmarks.peers.{module}").make
     started = time.perf_counter()
     contender = make(work, **json.loads(options))
     contender.train(min(work.sizes.batch_size, len(work)))
     first_step = time.perf_counter() - started
-    _reply(
+    reply(
         replies,
         first_step=first_step,
         parameters=int(contender.parameters),
-        versions=_versions(),
+        versions=versions(),
+        device=_device(),
+        flops=getattr(contender, "flops", None),
     )
     for line in sys.stdin:
-        _reply(replies, **_times(contender, int(line)))
+        reply(replies, **_times(contender, int(line)))
 
 
 def _times(contender: Contender, rows: int) -> dict[str, float]:
@@ -43,22 +48,38 @@ def _times(contender: Contender, rows: int) -> dict[str, float]:
     return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
 
 
-def _take_standard_output() -> IO[str]:
+def take_standard_output() -> IO[str]:
     """Standard output for replies alone: what libraries print goes to standard error."""
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return replies
 
 
-def _reply(replies: IO[str], **values: Any) -> None:
+def reply(replies: IO[str], **values: Any) -> None:
     replies.write(json.dumps(values) + "\n")
     replies.flush()
 
 
-def _versions() -> str:
+def versions() -> str:
     """Versions of the packages that this process has imported."""
     used = [name for name in PACKAGES if name.replace("-", "_") in sys.modules]
+    if "jax" in used and os.environ.get("KERAS_BACKEND") != "jax":
+        used.remove("jax")  # TensorFlow's Keras looks at it, too
     return " ".join(f"{name}=={importlib.metadata.version(name)}" for name in used)
+
+
+def _device() -> str:
+    """What this process computes on: the name of its GPU, or "cpu"."""
+    if torch := sys.modules.get("torch"):
+        return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    if os.environ.get("KERAS_BACKEND") == "jax":
+        device = sys.modules["jax"].devices()[0]
+        return "cpu" if device.platform == "cpu" else device.device_kind
+    if tensorflow := sys.modules.get("tensorflow"):
+        for gpu in tensorflow.config.list_physical_devices("GPU"):
+            details = tensorflow.config.experimental.get_device_details(gpu)
+            return details.get("device_name", "gpu")
+    return "cpu"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The same work for every contender: encoded rows and sizes of the model; needs numpy alone."""
+"""The same work for every contender: encoded rows and sizes of the models; needs numpy alone."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -13,11 +13,14 @@ ARRAYS = "rows.npz"
 
 @dataclass(frozen=True)
 class Sizes:
-    """An MMoE and how it is trained."""
+    """An MMoE and a PLE, and how they are trained."""
 
     batch_size: int = 1024
     embedding_dim: int = 8
     num_experts: int = 8
+    levels: int = 2
+    shared_experts: int = 2
+    task_experts: int = 2
     expert_units: tuple[int, ...] = (128, 64)
     tower_units: tuple[int, ...] = (32,)
     seed: int = 0
@@ -28,7 +31,7 @@ class Workload:
     """Encoded rows on disk, so that no contender's time holds the reading of raw text.
 
     Attributes:
-        sizes: the model.
+        sizes: the models.
         vocabularies: number of ids of each categorical column.
         table: configuration of the fitted table, from which ours makes its embeddings.
         categorical: ids (B, F), int32.
@@ -45,6 +48,11 @@ class Workload:
 
     def __len__(self) -> int:
         return len(self.categorical)
+
+    @property
+    def width(self) -> int:
+        """Width of a row's embeddings and numbers together."""
+        return self.sizes.embedding_dim * self.categorical.shape[1] + self.numeric.shape[1]
 
     def write(self, folder: Path) -> None:
         """Writes what `read` reads."""
@@ -82,7 +90,10 @@ class Contender(Protocol):
     """A model that is ready to train."""
 
     parameters: int
-    """Number of trained weights: equal models have nearly equal numbers."""
+    """Number of trained weights: equal models have nearly equal numbers.
+
+    A contender that is no model also has `flops`, the operations of one of its rows.
+    """
 
     def train(self, rows: int) -> None:
         """Trains once on the first `rows` rows."""

@@ -1,4 +1,4 @@
-"""The command line `keras-mtl`: list, run, compare."""
+"""The command line `keras-mtl`: list, run, compare, check-export."""
 
 import argparse
 import logging
@@ -21,8 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A study makes many models; TensorFlow takes each new one's trace for a mistake and says so.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
-        _dispatch(given)
-    except (ValueError, FileNotFoundError) as error:
+        return _dispatch(given)
+    except (ValueError, OSError, ImportError) as error:
         print(f"keras-mtl: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -30,7 +30,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "\nInterrupted. The same command goes on with the runs that are left.", file=sys.stderr
         )
         return INTERRUPTED
-    return 0
 
 
 def run_by_name(folder: Path, arguments: Sequence[str]) -> int:
@@ -47,7 +46,9 @@ def run_by_name(folder: Path, arguments: Sequence[str]) -> int:
     return main(["run", str(folder / arguments[0] / "study.toml"), *arguments[1:]])
 
 
-def _dispatch(given: argparse.Namespace) -> None:
+def _dispatch(given: argparse.Namespace) -> int:
+    if given.command == "check-export":
+        return _check_export(given.path)
     from keras_mtl.study import commands
 
     if given.command == "list":
@@ -57,6 +58,20 @@ def _dispatch(given: argparse.Namespace) -> None:
         commands.run(given.study, _options(given), verbose=1 if sys.stdout.isatty() else 2)
     else:
         commands.compare(given.studies, _options(given), boosted=given.trees, to_cards=given.cards)
+    return 0
+
+
+def _check_export(path: Path) -> int:
+    from keras_mtl.serving import check_export
+    from keras_mtl.study.tables import text_table
+
+    report = check_export(path)
+    print(f"{report.folder}\n")
+    print(
+        text_table(["signature", "direction", "name", "dtype", "shape"], report.rows()), end="\n\n"
+    )
+    print("\n".join(map(str, report.checks)))
+    return 0 if report.passed else 1
 
 
 def _options(given: argparse.Namespace) -> "Options":
@@ -99,6 +114,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     for command in (run, compare):
         _add_options(command)
+    check = commands.add_parser("check-export", help="load a SavedModel as TF Serving does, try it")
+    check.add_argument(
+        "path", type=Path, metavar="PATH", help="folder of the export, or of its versions"
+    )
     return parser
 
 
@@ -116,7 +135,10 @@ def _add_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--out", type=Path, metavar="DIR", help="default: a new folder in runs/")
     command.add_argument(
-        "--strategy", choices=("default", "mirrored"), default="default", help="tf.distribute"
+        "--strategy",
+        choices=("default", "mirrored", "multi_worker"),
+        default="default",
+        help="of tf.distribute: all GPUs of this machine, or of those in TF_CONFIG",
     )
 
 

@@ -1,9 +1,12 @@
 """Checks of arguments; every message says what, what was expected, what came."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any
+
+import numpy as np
 
 
 def check_positive(name: str, value: Any) -> int:
@@ -46,10 +49,45 @@ def check_rate(name: str, value: Any) -> float:
     return float(value)
 
 
+def check_number(name: str, value: Any) -> float:
+    """Returns a number as a float; raises `ValueError` unless it is finite."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not -math.inf < value < math.inf:
+        raise ValueError(f"Argument `{name}` must be a finite number. Received: {name}={value!r}")
+    return float(value)
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """Returns True or False; raises `ValueError` for anything that merely counts as one."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"Argument `{name}` must be True or False. Received: {name}={value!r}")
+    return bool(value)
+
+
+def check_seed(value: Any) -> int | None:
+    """Returns the argument `seed`; `ValueError` unless it is an integer or None."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise ValueError(f"Argument `seed` must be an integer or None. Received: seed={value!r}")
+    return int(value)
+
+
+def check_identifier(name: str, get: Callable[[Any], Any], value: Any) -> Any:
+    """What a `get` of Keras, as `keras.activations.get`, makes of `value`, or `ValueError`."""
+    try:
+        return get(value)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        kind = get.__module__.split(".")[-1]
+        raise ValueError(
+            f"Argument `{name}` must be what `keras.{kind}.get` takes. Received: {name}={value!r}"
+        ) from error
+
+
 def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
     """Returns `value`; `ValueError`, naming the nearest choice, unless it is one of `choices`."""
     options = list(choices)
-    if value in options:
+    if isinstance(value, Hashable) and value in options:
         return value
     listed = ", ".join(repr(option) for option in options)
     raise ValueError(

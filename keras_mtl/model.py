@@ -9,16 +9,19 @@ import keras
 from keras import ops
 
 from keras_mtl.api_export import keras_mtl_export
-from keras_mtl.serving import export_saved_model
+from keras_mtl.serving.onnx_model import export_onnx
+from keras_mtl.serving.saved_model import export_saved_model
 from keras_mtl.task import Task, as_config, as_tasks
-from keras_mtl.training import configuration, replicas
+from keras_mtl.training import configuration, replicas, seeds
 from keras_mtl.training.data import as_label_dict, prepare_arrays
 from keras_mtl.training.groups import group_tasks
 from keras_mtl.training.heads import TrainingGraph
+from keras_mtl.training.inputs import prepare_inputs, row_count
 from keras_mtl.training.label_check import LabelCheck
 from keras_mtl.training.objective import Objective
 from keras_mtl.training.outputs import bear_tasks, check_names, graph_arguments, tasks_of
 from keras_mtl.training.packed_logs import PackedLogs
+from keras_mtl.training.same_start import SameStart
 from keras_mtl.training.task_metrics import TaskMetrics
 from keras_mtl.training.tracker import LossTracker, mean_losses
 
@@ -33,7 +36,9 @@ class MultiTaskModel(keras.Model):
 
     `loss = sum_t w_t L_t + regularisers`, with `L_t` the loss of task t over its labelled entries
     of the *global* batch (see `Task`). A missing label changes neither loss, metric nor gradient; 1
-    and N replicas give the same step; logged losses and metrics are exact over the epoch.
+    and N replicas give the same step; logged losses and metrics are exact over the epoch. NaN in
+    the inputs of a row without labels changes no loss or metric either, but it does become the
+    gradient of the weights that read it, and `fit` warns of the NaN losses that follow.
 
     Args:
         inputs: `keras.Input`s, as for `keras.Model`.
@@ -167,6 +172,15 @@ class MultiTaskModel(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
+    def save_own_variables(self, store: Any) -> None:
+        """Weights, and the states of random draws: a resumed training goes on with them."""
+        super().save_own_variables(store)
+        seeds.keep(self, store)
+
+    def load_own_variables(self, store: Any) -> None:
+        """What `save_own_variables` kept; also from a file without states of random draws."""
+        super().load_own_variables(seeds.restore(self, store))
+
     # --- the step ---
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -218,9 +232,13 @@ class MultiTaskModel(keras.Model):
     @property
     def metrics_names(self) -> list[str]:
         """Names of the figures of `evaluate`, in its order."""
-        return (
-            ["loss", *sorted(self.get_metrics_result().keys() - {"loss"})] if self.compiled else []
-        )
+        # No result is computed for them: Keras reads this when it saves, and a worker that saves
+        # alone would wait for the others' part of the sums.
+        if not self.compiled:
+            return []
+        first = [metric.name for metric in self.metrics if metric is not self._task_metrics]
+        names = {*self._loss_tracker.result_names(), *self._task_metrics.result_names()}
+        return [*first, *sorted(names - {*first})]
 
     # --- data ---
 
@@ -250,9 +268,11 @@ class MultiTaskModel(keras.Model):
                 task allows.
         """
         self._assert_compile_called("fit")
-        x, y, sample_weight = self._prepare(x, y, sample_weight)
+        x, y, sample_weight = self._prepare_some(x, y, sample_weight)
         if isinstance(validation_data, list | tuple):
-            validation_data = self._prepare(*keras.utils.unpack_x_y_sample_weight(validation_data))
+            validation_data = self._prepare_some(
+                *keras.utils.unpack_x_y_sample_weight(validation_data)
+            )
         self._use_class_weights(configuration.class_weights_by_task(self.tasks, class_weight))
         try:
             return super().fit(
@@ -261,7 +281,7 @@ class MultiTaskModel(keras.Model):
                 batch_size=batch_size,
                 epochs=epochs,
                 verbose=verbose,
-                callbacks=_with_label_check(callbacks),
+                callbacks=_with_checks(callbacks, SameStart(), LabelCheck()),
                 validation_split=validation_split,
                 validation_data=validation_data,
                 shuffle=shuffle,
@@ -286,8 +306,8 @@ class MultiTaskModel(keras.Model):
         """Evaluates, with the arguments of `keras.Model.evaluate`; labels as for `fit`."""
         self._assert_compile_called("evaluate")
         if not kwargs.get("_use_cached_eval_dataset"):
-            x, y, sample_weight = self._prepare(x, y, sample_weight)
-            callbacks = _with_label_check(callbacks)
+            x, y, sample_weight = self._prepare_some(x, y, sample_weight)
+            callbacks = _with_checks(callbacks, LabelCheck())
         return super().evaluate(
             x,
             y,
@@ -305,33 +325,99 @@ class MultiTaskModel(keras.Model):
         filepath: Any,
         format: str = "tf_saved_model",
         verbose: bool | None = None,
+        samples: Any = None,
         **kwargs: Any,
     ) -> None:
         """Exports for serving, with the arguments of `keras.Model.export`.
 
         A SavedModel has the signatures `serving_default` (raw columns by name where the model has a
-        table, its own inputs otherwise), one by each task's name that computes that task alone, and
-        `packed` (its own inputs). It is written aside and renamed into place.
+        table, its own inputs otherwise), one by each task's name that computes that task alone,
+        `packed` (its own inputs), and `examples` (serialized `tf.train.Example`s, whose features
+        are the inputs of `serving_default`). An ONNX file takes the model's own inputs by name and
+        gives predictions by task name. Both are written aside and renamed into place.
+
+        Args:
+            filepath: What does not exist yet: a folder, of ONNX a file.
+            format: As in Keras.
+            verbose: As in Keras.
+            samples: Rows that a server is to answer as soon as it has loaded a SavedModel, before
+                traffic comes: raw columns where the model has a table, its own inputs otherwise.
+            **kwargs: As in Keras.
 
         Raises:
-            ValueError: If `filepath` exists.
+            ValueError: If `filepath` exists, `samples` are not what the model takes, or the model
+                is none that ONNX can hold.
+            ImportError: If tensorflow-serving-api (for `samples`) or tf2onnx is not installed.
         """
-        if format != "tf_saved_model" or kwargs:
+        ours = keras.backend.backend() == "tensorflow" and kwargs.keys() <= {"opset_version"}
+        if format == "tf_saved_model" and not kwargs:
+            signatures = export_saved_model(self, filepath, samples)
+            said = f": {', '.join(signatures)}"
+        elif samples is not None:
+            raise ValueError(
+                'Argument `samples` needs `format="tf_saved_model"` without further arguments. '
+                f"Received: format={format!r}, {sorted(kwargs)}"
+            )
+        elif format == "onnx" and ours:
+            export_onnx(self, filepath, **kwargs)
+            said = ""
+        else:
             super().export(filepath, format=format, verbose=verbose, **kwargs)
             return
-        signatures = export_saved_model(self, filepath)
         if verbose or verbose is None:
-            print(f"Exported to {filepath}: {', '.join(signatures)}")
+            print(f"Exported to {filepath}{said}")
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Predictions by task name, with the arguments of `keras.Model.predict`."""
-        return super().predict(self._unwrap(x), *args, **kwargs)
+        x = prepare_inputs(self.input, x)
+        # Keras has no answer to no rows.
+        return (
+            self.predict_on_batch(x) if row_count(x) == 0 else super().predict(x, *args, **kwargs)
+        )
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """One step on one batch, as `keras.Model.train_on_batch`; labels as for `fit`.
+
+        Class weights are those of the tasks: they are constants of the compiled step, which a
+        change at every batch would compile anew.
+
+        Raises:
+            ValueError: As `fit`, and if `class_weight` is given.
+        """
+        if class_weight is not None:
+            raise ValueError(
+                "Argument `class_weight` must be None; give `Task(class_weight=...)` instead. "
+                f"Received: class_weight={class_weight!r}"
+            )
+        prepared = self._prepare(x, y, sample_weight)
+        return super().train_on_batch(*prepared, return_dict=return_dict)
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Evaluates one batch, as `keras.Model.test_on_batch`; labels as for `fit`."""
+        return super().test_on_batch(*self._prepare(x, y, sample_weight), return_dict=return_dict)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Predictions of one batch by task name."""
+        return super().predict_on_batch(prepare_inputs(self.input, x))
 
     def check_labels(self) -> None:
-        """Raises `ValueError` if labels since the last reset were not what their tasks allow."""
+        """Raises `ValueError` if labels since the last reset were not what their tasks allow.
+
+        Warns of tasks whose loss is NaN or infinite.
+        """
         if keras.backend.backend() == "jax":
             self.jax_state_sync()
         self._loss_tracker.check_labels()
+        self._loss_tracker.check_losses()
 
     def _use_class_weights(self, class_weight: dict[str, Any]) -> None:
         """Class weights are constants of the compiled steps: others need new ones."""
@@ -347,10 +433,19 @@ class MultiTaskModel(keras.Model):
             _STEPPING.reset(token)
 
     def _prepare(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[Any, Any, Any]:
-        if y is not None:
+        """What is held in arrays, checked; datasets, which bring their own labels, stay."""
+        x = prepare_inputs(self.input, x)
+        if y is not None or row_count(x) is not None:
             shapes = {name: output.shape for name, output in self.output.items()}
-            y, sample_weight = prepare_arrays(self.tasks, shapes, y, sample_weight)
+            y, sample_weight = prepare_arrays(self.tasks, shapes, x, y, sample_weight)
         return x, y, sample_weight
+
+    def _prepare_some(self, x: Any, *labels: Any) -> tuple[Any, Any, Any]:
+        """As `_prepare`, and at least one row: Keras has no answer to none."""
+        x, *prepared = self._prepare(x, *labels)
+        if row_count(x) == 0:
+            raise ValueError("Argument `x` must hold at least one row. Received: 0 rows")
+        return x, *prepared
 
     def _unwrap(self, inputs: Any) -> Any:
         """The one input out of a one-key dict."""
@@ -372,7 +467,8 @@ class MultiTaskModel(keras.Model):
                 self.optimizer.build(self.trainable_variables)
 
 
-def _with_label_check(callbacks: Any) -> Any:
+def _with_checks(callbacks: Any, *checks: keras.callbacks.Callback) -> Any:
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return callbacks
-    return [*keras.tree.flatten(callbacks or []), LabelCheck()]
+    # After the user's own: one of them may restore a backup.
+    return [*keras.tree.flatten(callbacks or []), *checks]

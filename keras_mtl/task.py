@@ -4,15 +4,16 @@ import inspect
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import keras
 
 from keras_mtl.api_export import keras_mtl_export
-from keras_mtl.checks import check_choice, check_positive, listed
+from keras_mtl.checks import check_choice, check_number, check_positive, listed
 
 KINDS = ("binary", "multiclass", "multilabel", "regression")
-RESERVED_NAMES = ("loss", "serving_default", "packed")
+RESERVED_NAMES = ("loss", "serving_default", "packed", "examples")
 JOINT_SUFFIX = "_joint"
 
 _NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.-]*")
@@ -85,13 +86,13 @@ class Task:
         self.kind = check_choice("kind", kind, KINDS)
         self.units = _check_task_units(name, kind, units)
         self.missing = _check_missing(missing)
-        self.given = given
+        self.given = _check_column("given", given)
         self.trained_on = _check_trained_on(name, kind, given, trained_on, loss)
         self.weight_column = weight_column if weight_column is None else _names(weight_column)
-        self.group_column = group_column
+        self.group_column = _check_column("group_column", group_column)
         self.loss = as_config(loss)
         self.metrics = metrics if metrics is None else [as_config(m) for m in listed(metrics)]
-        self.weight = float(weight)
+        self.weight = check_number("weight", weight)
         self.class_weight = _check_class_weight(name, kind, self.units, class_weight)
 
     def get_config(self) -> dict[str, Any]:
@@ -134,11 +135,11 @@ def as_tasks(tasks: Task | str | Iterable[Task | str]) -> list[Task]:
         ValueError: If there is no task, a name stands twice, or `given` names no binary task or a
             cycle.
     """
-    listed = [tasks] if isinstance(tasks, Task | str) else list(tasks)
-    made = [Task(task) if isinstance(task, str) else task for task in listed]
+    given = [tasks] if isinstance(tasks, Task | str) or not isinstance(tasks, Iterable) else tasks
+    made = [Task(task) if isinstance(task, str) else task for task in given]
     if not made or not all(isinstance(task, Task) for task in made):
         raise ValueError(
-            f"Argument `tasks` must hold at least one Task or task name. Received: tasks={listed}"
+            f"Argument `tasks` must hold at least one Task or task name. Received: tasks={made}"
         )
     names = [task.name for task in made]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -215,7 +216,7 @@ def _check_name(name: Any) -> str:
 def _check_task_units(name: str, kind: str, units: Any) -> int:
     if units is None and kind in ("binary", "regression"):
         return 1
-    if kind == "binary" and units != 1:
+    if kind == "binary" and not (isinstance(units, Integral) and units == 1):
         raise ValueError(
             f"Argument `units` of the binary task {name!r} must be 1 or None; several yes-or-no "
             f'columns are kind="multilabel". Received: units={units!r}'
@@ -230,7 +231,7 @@ def _check_task_units(name: str, kind: str, units: Any) -> int:
 
 
 def _check_missing(missing: Any) -> str | float | None:
-    if missing is None or missing == "auto":
+    if missing is None or (isinstance(missing, str) and missing == "auto"):
         return missing
     number = isinstance(missing, int | float) and not isinstance(missing, bool)
     if not number or math.isnan(missing):
@@ -258,14 +259,29 @@ def _check_class_weight(
     if class_weight is None:
         return None
     classes = {"binary": 2, "multiclass": units}.get(kind, 0)
-    weights = {int(label): float(weight) for label, weight in class_weight.items()}
-    if not weights or any(label not in range(classes) for label in weights):
+    names = {name: label for label in range(classes) for name in (label, str(label))}
+    named = isinstance(class_weight, Mapping) and all(label in names for label in class_weight)
+    if not named or not class_weight:
         raise ValueError(
             f"Argument `class_weight` of the {kind} task {name!r} must map classes in "
-            f"[0, {classes}) to weights. Received: class_weight={dict(class_weight)}"
+            f"[0, {classes}) to weights. Received: class_weight={class_weight!r}"
         )
-    return weights
+    return {names[label]: check_number("class_weight", w) for label, w in class_weight.items()}
 
 
 def _names(value: str | Sequence[str]) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)
+    names = listed(value)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(
+            "Argument `weight_column` must be the name of a column or a list of names. "
+            f"Received: weight_column={value!r}"
+        )
+    return names
+
+
+def _check_column(argument: str, name: Any) -> str | None:
+    if name is not None and not isinstance(name, str):
+        raise ValueError(
+            f"Argument `{argument}` must be a name or None. Received: {argument}={name!r}"
+        )
+    return name

@@ -19,7 +19,7 @@ COMMANDS = ("pip install -e . && python -m zoo ple", 'pip install -e ".[test]" &
 
 def names_in_readme(place: str) -> list[str]:
     """Names in the table of public names that are imported from, or typed after, `place`."""
-    return re.findall(rf"^\| `{re.escape(place)}` \| `(\w+)` \| \S", README, re.MULTILINE)
+    return re.findall(rf"^\| `{re.escape(place)}` \| `([\w-]+)` \| \S", README, re.MULTILINE)
 
 
 @pytest.mark.parametrize("room", ROOMS)

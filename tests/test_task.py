@@ -30,7 +30,7 @@ def test_names_that_are_not(name):
         Task(name)
 
 
-@pytest.mark.parametrize("name", ["loss", "serving_default", "packed"])
+@pytest.mark.parametrize("name", ["loss", "serving_default", "packed", "examples"])
 def test_names_that_are_reserved(name):
     with pytest.raises(ValueError, match=rf"must not be one of the reserved .* name='{name}'"):
         Task(name)

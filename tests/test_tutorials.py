@@ -25,7 +25,11 @@ def run_script(path: Path, folder: Path) -> None:
 
 
 def test_there_are_tutorials() -> None:
-    assert [path.stem for path in TUTORIALS] == ["01_quick_start", "02_from_csv_to_serving"]
+    assert [path.stem for path in TUTORIALS] == [
+        "01_quick_start",
+        "02_from_csv_to_serving",
+        "03_many_workers",
+    ]
 
 
 @pytest.mark.slow

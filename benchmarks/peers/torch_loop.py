@@ -1,79 +1,105 @@
-"""A bare PyTorch loop: plain modules, Adam, batches by index tensors."""
-
-from itertools import pairwise
+"""MMoE and PLE in plain PyTorch modules, trained by a bare loop."""
 
 import torch
 from torch import nn
 
-from benchmarks.workload import Contender, Sizes, Workload
+from benchmarks.peers.torch_training import Embeddings, Loop, perceptron, tower
+from benchmarks.workload import Contender, Workload
+
+
+class Mixture(nn.Module):
+    """A linear softmax gate over experts."""
+
+    def __init__(self, width: int, experts: int) -> None:
+        super().__init__()
+        self.gate = nn.Linear(width, experts, bias=False)
+
+    def forward(self, x: torch.Tensor, experts: list[torch.Tensor]) -> torch.Tensor:
+        """The mixture (B, U) of the experts' outputs."""
+        weights = torch.softmax(self.gate(x), dim=1)  # (B, E)
+        return (weights.unsqueeze(2) * torch.stack(experts, dim=1)).sum(dim=1)  # (B, U)
 
 
 class MMoE(nn.Module):
-    """An embedding a column, a list of experts, a gate and a tower a task."""
+    """A list of experts, and a gate a task."""
 
-    def __init__(self, vocabularies: list[int], numbers: int, tasks: int, sizes: Sizes) -> None:
+    def __init__(self, work: Workload) -> None:
         super().__init__()
-        width = sizes.embedding_dim * len(vocabularies) + numbers
-        self.embeddings = nn.ModuleList(nn.Embedding(n, sizes.embedding_dim) for n in vocabularies)
+        sizes = work.sizes
+        widths = (work.width, *sizes.expert_units)
+        self.experts = nn.ModuleList(perceptron(widths) for _ in range(sizes.num_experts))
+        self.mixtures = nn.ModuleList(Mixture(work.width, sizes.num_experts) for _ in work.labels)
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """A mixture (B, U) a task."""
+        experts = [expert(x) for expert in self.experts]
+        return [mixture(x, experts) for mixture in self.mixtures]
+
+
+class Level(nn.Module):
+    """A level of PLE: experts of each task and shared ones, the shared slot last."""
+
+    def __init__(self, work: Workload, width: int, last: bool) -> None:
+        super().__init__()
+        sizes, tasks = work.sizes, len(work.labels)
+        counts = [sizes.task_experts] * tasks + [sizes.shared_experts]
         self.experts = nn.ModuleList(
-            perceptron((width, *sizes.expert_units)) for _ in range(sizes.num_experts)
+            nn.ModuleList(perceptron((width, *sizes.expert_units)) for _ in range(count))
+            for count in counts
         )
-        self.gates = nn.ModuleList(
-            nn.Linear(width, sizes.num_experts, bias=False) for _ in range(tasks)
+        seen = [sizes.task_experts + sizes.shared_experts] * tasks
+        self.mixtures = nn.ModuleList(
+            Mixture(width, count) for count in (seen if last else [*seen, sum(counts)])
         )
-        tower = (sizes.expert_units[-1], *sizes.tower_units)
-        self.towers = nn.ModuleList(
-            nn.Sequential(perceptron(tower), nn.Linear(tower[-1], 1)) for _ in range(tasks)
+
+    def forward(self, slots: list[torch.Tensor]) -> list[torch.Tensor]:
+        """A mixture (B, U) a task, and of all experts unless it is the last level."""
+        outputs = [
+            [expert(x) for expert in own] for own, x in zip(self.experts, slots, strict=True)
+        ]
+        *own, shared = outputs
+        seen = [[*experts, *shared] for experts in own] + [[e for slot in outputs for e in slot]]
+        triples = zip(self.mixtures, slots, seen, strict=False)  # no shared gate at the last level
+        return [mixture(x, experts) for mixture, x, experts in triples]
+
+
+class PLE(nn.Module):
+    """Levels, the first of which reads the row in every slot."""
+
+    def __init__(self, work: Workload) -> None:
+        super().__init__()
+        levels, units = work.sizes.levels, work.sizes.expert_units[-1]
+        self.slots = len(work.labels) + 1
+        self.levels = nn.ModuleList(
+            Level(work, units if level else work.width, last=level == levels - 1)
+            for level in range(levels)
         )
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """A mixture (B, U) a task."""
+        slots = [x] * self.slots
+        for level in self.levels:
+            slots = level(slots)
+        return slots
+
+
+class Network(nn.Module):
+    """Embeddings, the shared part, a tower a task."""
+
+    def __init__(self, work: Workload, model: str) -> None:
+        super().__init__()
+        self.embeddings = Embeddings(work)
+        self.shared = MMoE(work) if model == "mmoe" else PLE(work)
+        self.towers = nn.ModuleList(tower(work) for _ in work.labels)
 
     def forward(self, ids: torch.Tensor, numeric: torch.Tensor) -> torch.Tensor:
         """Logits (B, T)."""
-        vectors = [embedding(ids[:, f]) for f, embedding in enumerate(self.embeddings)]
-        x = torch.cat([*vectors, numeric], dim=1)  # (B, D)
-        experts = torch.stack([expert(x) for expert in self.experts], dim=1)  # (B, E, U)
-        logits = []
-        for gate, tower in zip(self.gates, self.towers, strict=True):
-            weights = torch.softmax(gate(x), dim=1)  # (B, E)
-            mixture = (weights.unsqueeze(2) * experts).sum(dim=1)  # (B, U)
-            logits.append(tower(mixture))
-        return torch.cat(logits, dim=1)  # (B, T)
+        mixtures = self.shared(self.embeddings(ids, numeric))
+        pairs = zip(self.towers, mixtures, strict=True)
+        return torch.cat([tower(mixture) for tower, mixture in pairs], dim=1)  # (B, T)
 
 
-def perceptron(widths: tuple[int, ...]) -> nn.Sequential:
-    """Linear maps, each with a ReLU."""
-    layers: list[nn.Module] = []
-    for inputs, outputs in pairwise(widths):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-    return nn.Sequential(*layers)
-
-
-class TorchLoop:
-    """A model, its optimizer and all rows as tensors."""
-
-    def __init__(self, work: Workload) -> None:
-        torch.manual_seed(work.sizes.seed)
-        self._batch_size = work.sizes.batch_size
-        self._ids = torch.as_tensor(work.categorical).long()
-        self._numeric = torch.as_tensor(work.numeric)
-        columns = [torch.as_tensor(values) for values in work.labels.values()]
-        self._labels = torch.stack(columns, dim=1)  # (B, T)
-        vocabularies = list(work.vocabularies.values())
-        self._model = MMoE(vocabularies, work.numeric.shape[1], len(work.labels), work.sizes)
-        self._optimizer = torch.optim.Adam(self._model.parameters())
-        self._loss = nn.BCEWithLogitsLoss()
-        self.parameters = sum(weight.numel() for weight in self._model.parameters())
-
-    def train(self, rows: int) -> None:
-        """One pass over the first rows, shuffled."""
-        self._model.train()
-        for batch in torch.randperm(rows).split(self._batch_size):
-            logits = self._model(self._ids[batch], self._numeric[batch])
-            loss = self._loss(logits, self._labels[batch])
-            self._optimizer.zero_grad()
-            loss.backward()
-            self._optimizer.step()
-
-
-def make(work: Workload) -> Contender:
+def make(work: Workload, model: str) -> Contender:
     """The model, ready to train."""
-    return TorchLoop(work)
+    torch.manual_seed(work.sizes.seed)
+    return Loop(work, Network(work, model), nn.BCEWithLogitsLoss())

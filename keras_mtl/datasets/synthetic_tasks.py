@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_mtl.checks import check_integer, check_positive
+from keras_mtl.checks import check_integer, check_number, check_positive
 from keras_mtl.datasets.dataset import Dataset, Split
 
 
@@ -72,7 +72,7 @@ def load(
     sizes = {"num_train": num_train, "num_valid": num_valid, "num_test": num_test}
     for name, size in sizes.items():
         check_positive(name, size)
-    if not noise >= 0:
+    if check_number("noise", noise) < 0:
         raise ValueError(f"Argument `noise` must be at least 0. Received: noise={noise!r}")
     streams = np.random.SeedSequence(check_integer("seed", seed, minimum=0)).spawn(4)
     first, *others = map(np.random.default_rng, streams)
@@ -117,12 +117,12 @@ def draw_tasks(
     check_integer("num_features", num_features, minimum=num_tasks)
     check_integer("num_sines", num_sines, minimum=0)
     lowest = -1 / (num_tasks - 1) if num_tasks > 1 else -1.0
-    if not lowest <= correlation <= 1:
+    if not lowest <= check_number("correlation", correlation) <= 1:
         raise ValueError(
             f"Argument `correlation` must be in [-1 / (num_tasks - 1), 1]. "
             f"Received: correlation={correlation!r}, num_tasks={num_tasks}"
         )
-    if not scale > 0:
+    if not check_number("scale", scale) > 0:
         raise ValueError(f"Argument `scale` must be positive. Received: scale={scale!r}")
     directions = np.linalg.qr(rng.normal(size=(num_features, num_tasks)))[0].T  # (T, D)
     own = np.sqrt(1 - correlation)

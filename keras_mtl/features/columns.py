@@ -140,6 +140,11 @@ class Sequence(VocabularyColumn):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if "/" in self.name:
+            raise ValueError(
+                "Argument `name` of a sequence must not hold '/': an input of the model bears it. "
+                f"Received: name={self.name!r}"
+            )
         self._set(max_length=check_positive("max_length", self.max_length))
         check_choice("pooling", self.pooling, ("mean", None))
 

@@ -15,9 +15,9 @@ MIX_SHIFT = 33
 
 
 def hash_values(values: list[str] | list[int]) -> np.ndarray:
-    """The hashes, uint64 (N,), of strings (none empty) or of integers."""
+    """The hashes, uint64 (N,), of strings (none empty) or of integers, modulo 2^64."""
     if not values or not isinstance(values[0], str):
-        return _mix(np.array(values, np.int64).view(np.uint64))
+        return _mix(np.array([value % 2**64 for value in values], np.uint64))
     encoded = [to_bytes(value) for value in values]
     lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
     starts = np.cumsum(lengths) - lengths

@@ -58,8 +58,9 @@ class Standardization:
     def features(self, numbers: np.ndarray) -> np.ndarray:
         """The features, float32 (N, width), of float32 numbers (N,)."""
         values = signed_log(numbers) if self.log else numbers
-        values = (values - np.float32(self.mean)) / np.float32(self.scale)
-        missing = np.isnan(values)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            values = (values - np.float32(self.mean)) / np.float32(self.scale)
+        missing = ~np.isfinite(values)  # also where float32 cannot hold the result
         columns = [np.where(missing, np.float32(0), values), missing][: self.width]
         return np.stack(columns, axis=-1).astype(np.float32)  # (N, 1 or 2)
 

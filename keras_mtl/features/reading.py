@@ -1,6 +1,7 @@
 """Raw data as users hold it -> lists and arrays of few, checked types."""
 
-from collections.abc import Collection, Iterator, Mapping
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -39,6 +40,9 @@ def select(data: Any, names: list[str]) -> dict[str, Any]:
         raise TypeError(_not_a_table(data))
     check_names(names, present)
     columns = {name: data[name] for name in names}
+    for name, column in columns.items():
+        if not hasattr(column, "__len__") or getattr(column, "shape", None) == ():
+            raise TypeError(f"Column `{name}` must hold a value for each row. Received: {column!r}")
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"Columns must have one length. Received: {lengths}")
@@ -69,13 +73,11 @@ def check_kind(name: str, expected: Kind | None, kind: Kind | None) -> None:
 
 def read_numbers(name: str, column: Any) -> np.ndarray:
     """A column of numbers as float32 (B,); NaN where a value is missing or infinite."""
-    array = _one_dimensional(name, np.asarray(column))
+    # A list may be ragged, and NumPy would make text of numbers beside a string.
+    dtype = object if isinstance(column, list | tuple) else None
+    array = _one_dimensional(name, np.asarray(column, dtype))
     if array.dtype.kind == "O":
-        values = array.tolist()
-        wrong = [value for value in values if isinstance(value, str | bytes)]
-        if wrong:
-            raise TypeError(f"Column `{name}` must hold numbers. Received: {wrong[0]!r}")
-        array = np.array([np.nan if is_missing(value) else value for value in values], np.float64)
+        array = np.array([_to_float(name, value) for value in array.tolist()], np.float64)
     elif array.dtype.kind not in "biuf":
         first = array[0].item() if len(array) else array.dtype
         raise TypeError(f"Column `{name}` must hold numbers. Received: {first!r}")
@@ -93,14 +95,17 @@ def read_categories(name: str, column: Any) -> tuple[Kind | None, Values]:
 
 def read_sequences(name: str, column: Any) -> tuple[Kind | None, Values, np.ndarray]:
     """Rows of lists, or an array (B, S), as one flat list: its kind, values, rows' lengths."""
-    array = column if isinstance(column, list) else np.asarray(column)
+    array = column if isinstance(column, list | tuple) else np.asarray(column)
     if isinstance(array, np.ndarray) and array.ndim == 2:
         kind, values = _read_values(name, array.reshape(-1))
         return kind, values, np.full(len(array), array.shape[1])
-    rows = [() if row is None or isinstance(row, float) else row for row in array]
-    wrong = [row for row in rows if isinstance(row, str | bytes) or not hasattr(row, "__len__")]
-    if wrong:
-        raise TypeError(f"Column `{name}` must hold lists. Received: {wrong[0]!r}")
+    rows = [() if is_missing(row) else row for row in array]
+    for row in rows:
+        listed = isinstance(row, Sequence) or hasattr(row, "__array__")
+        if not listed or isinstance(row, str | bytes):
+            raise TypeError(f"Column `{name}` must hold lists. Received: {row!r}")
+        if getattr(row, "ndim", 1) != 1:
+            raise ValueError(f"Column `{name}` must hold flat lists. Received: {row!r}")
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
     flat = np.empty(int(lengths.sum()), object)
     flat[:] = list(chain.from_iterable(rows))
@@ -112,6 +117,20 @@ def is_missing(value: Any) -> bool:
     """Whether `value` is None, NaN, or pandas' NA or NaT (pandas itself need not be installed)."""
     nan = isinstance(value, float | np.floating) and value != value
     return value is None or nan or type(value).__name__ in ("NAType", "NaTType")
+
+
+def _to_float(name: str, value: Any) -> float:
+    """One value as a float; a number beyond all floats is as infinite as they become."""
+    if is_missing(value):
+        return math.nan
+    try:
+        if not isinstance(value, str | bytes):
+            return float(value)
+    except OverflowError:
+        return math.inf
+    except (TypeError, ValueError):
+        pass  # as for text
+    raise TypeError(f"Column `{name}` must hold numbers. Received: {value!r}")
 
 
 def _not_a_table(value: Any) -> str:

@@ -13,7 +13,7 @@ from keras_mtl.features.reading import (
     read_sequences,
     select,
 )
-from keras_mtl.features.values import Kind, Value, to_text
+from keras_mtl.features.values import Kind, Value, fits, to_text
 from keras_mtl.features.vocabulary import HashBuckets, Vocabulary, VocabularySpec
 
 
@@ -33,6 +33,12 @@ class ValueCounts:
         self.kind = self.kind or kind
         if self.spec.learned:
             for value, count in Counter(values).items():
+                if isinstance(value, int) and not fits(value):
+                    raise ValueError(
+                        f"Column `{column}` must hold 64-bit integers with a sign, as a served one "
+                        "does; `array.view('int64')` makes them of those without. "
+                        f"Received: {value}"
+                    )
                 if value is not None:
                     self.counts[to_text(value) if isinstance(value, bytes) else value] += count
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from keras_mtl.api_export import keras_mtl_export
-from keras_mtl.checks import check_positive, did_you_mean
+from keras_mtl.checks import check_identifier, check_positive, check_seed, did_you_mean
 from keras_mtl.features.columns import Category, Column, Numeric, Sequence, VocabularyColumn
 from keras_mtl.features.embedding import TabularEmbedding
 from keras_mtl.features.encoding import Encoding
@@ -79,15 +79,20 @@ class TabularFeatures:
     ) -> None:
         self.columns = _check_columns(
             [
-                *columns,
-                *(Category(c) if isinstance(c, str) else c for c in categorical),
-                *(Numeric(c) if isinstance(c, str) else c for c in numeric),
+                *_listed("columns", columns),
+                *(
+                    Category(c) if isinstance(c, str) else c
+                    for c in _listed("categorical", categorical)
+                ),
+                *(Numeric(c) if isinstance(c, str) else c for c in _listed("numeric", numeric)),
             ]
         )
         self.embedding_dim = check_positive("embedding_dim", embedding_dim)
         self.embeddings_initializer = _check_initializer(embeddings_initializer)
-        self.embeddings_regularizer = keras.regularizers.get(embeddings_regularizer)
-        self.seed = seed
+        self.embeddings_regularizer = check_identifier(
+            "embeddings_regularizer", keras.regularizers.get, embeddings_regularizer
+        )
+        self.seed = check_seed(seed)
         self.name = name
         self.embedded = False  # a layer's weights fit what was learned
         self._specs = _vocabulary_specs(self.columns)
@@ -277,8 +282,14 @@ class TabularFeatures:
         return f"TabularFeatures({kinds}; embedding_dim={self.embedding_dim}, {state})"
 
 
+def _listed(name: str, values: Any) -> list[Any]:
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes):
+        raise TypeError(f"Argument `{name}` must be a list of columns. Received: {name}={values!r}")
+    return list(values)
+
+
 def _check_initializer(identifier: Any) -> keras.initializers.Initializer:
-    initializer = keras.initializers.get(identifier)
+    initializer = check_identifier("embeddings_initializer", keras.initializers.get, identifier)
     if not isinstance(initializer, keras.initializers.Initializer):
         raise TypeError(
             "Argument `embeddings_initializer` must name or be a Keras initializer, which a saved "

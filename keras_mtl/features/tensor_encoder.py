@@ -54,6 +54,7 @@ class TensorEncoder:
         """The packed tensors of raw ones."""
         check_names([column.name for column in self.encoding.columns], raw)
         columns = {column.name: self._read(column, raw) for column in self.encoding.columns}
+        _check_lengths(columns)
         packed = {}
         if self.encoding.categorical:
             ids = [self._ids(c, columns[c.name]) for c in self.encoding.categorical]
@@ -75,7 +76,7 @@ class TensorEncoder:
         name = column.name
         tensor = raw[name]
         if not isinstance(tensor, tf.RaggedTensor):
-            tensor = tf.convert_to_tensor(tensor)
+            tensor = _as_tensor(name, tensor)
         rank = 2 if isinstance(column, Sequence) else 1
         if tensor.shape.rank not in (None, rank):
             shape = "(B, S)" if rank == 2 else "(B,)"
@@ -83,12 +84,12 @@ class TensorEncoder:
                 f"Column `{name}` must have shape {shape}. Received: shape={tensor.shape}"
             )
         dtype = self._dtype(column)
-        if (dtype == tf.string) != (tensor.dtype == tf.string):
+        if not _is_read_as(dtype, tensor.dtype):
             raise TypeError(
                 f"Column `{name}` must be of type {dtype.name}. Received: {tensor.dtype.name}"
             )
         if dtype == tf.int64 and tensor.dtype.is_floating:
-            tensor = tf.where(tf.math.is_nan(tensor), float(MISSING_INTEGER), tensor)
+            tensor = _whole_numbers(name, tensor)
         return tensor if dtype == tf.string else tf.cast(tensor, dtype)
 
     def _ids(self, column: Column, values: tf.Tensor) -> tf.Tensor:
@@ -100,14 +101,14 @@ class TensorEncoder:
             return tf.where(tf.math.is_finite(values), bins, 0)  # (B,)
         if isinstance(source, HashBuckets):
             return _bucket_ids(source, values)
-        return tf.cast(self._tables[name].lookup(values), tf.int32)
+        return self._tables[name].lookup(values)
 
     def _standardize(self, numbers: tf.Tensor) -> tf.Tensor:
         learned = [self.encoding.standardizations[c.name] for c in self.encoding.standardized]
         log = tf.sign(numbers) * tf.math.log1p(tf.abs(numbers))  # (B, C)
         values = tf.where([known.log for known in learned], log, numbers)
         values = (values - [known.mean for known in learned]) / [known.scale for known in learned]
-        missing = ~tf.math.is_finite(numbers)
+        missing = ~tf.math.is_finite(values)  # also where float32 cannot hold the result
         values = tf.where(missing, 0.0, values)
         pairs = tf.concat([values, tf.cast(missing, tf.float32)], axis=1)  # (B, 2C)
         order = [
@@ -126,10 +127,46 @@ class TensorEncoder:
         return kept[:, -column.max_length :].to_tensor(shape=[None, column.max_length])  # (B, S)
 
 
+def _as_tensor(name: str, value: Any) -> tf.Tensor:
+    try:
+        return tf.convert_to_tensor(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"Column `{name}` must be a tensor. Received: {value!r}") from error
+
+
+def _check_lengths(columns: dict[str, Any]) -> None:
+    """Raises `ValueError` where columns are known to be of several lengths."""
+    known = {name: column.shape[0] for name, column in columns.items()}
+    lengths = {name: length for name, length in known.items() if length is not None}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"Columns must have one length. Received: {lengths}")
+
+
+def _is_read_as(dtype: tf.DType, given: tf.DType) -> bool:
+    """Whether tensors of type `given` hold what a column of `dtype` does."""
+    if tf.string in (dtype, given):
+        return dtype == given
+    # half of an unsigned one's values have no signed counterpart
+    return (given.is_floating or given.is_integer or given.is_bool) and given != tf.uint64
+
+
+def _whole_numbers(name: str, values: Any) -> Any:
+    """Floats of an integer column, NaN as its marker; refuses those with a fraction."""
+    if isinstance(values, tf.RaggedTensor):
+        return values.with_flat_values(_whole_numbers(name, values.flat_values))
+    values = tf.where(tf.math.is_nan(values), float(MISSING_INTEGER), values)
+    whole = tf.reduce_all((values == tf.floor(values)) & (tf.abs(values) <= 2.0**63))
+    sentence = f"Column `{name}` must hold integers. Received: floats with a fraction, or infinite"
+    if tf.executing_eagerly() and not whole:
+        raise TypeError(sentence)
+    with tf.control_dependencies([tf.debugging.Assert(whole, [sentence])]):
+        return tf.identity(values)
+
+
 def _hash_table(vocabulary: Vocabulary) -> tf.lookup.StaticHashTable:
     keys = _constant((*vocabulary.missing, *vocabulary.values))
     ids = [0] * len(vocabulary.missing) + list(range(vocabulary.reserved, vocabulary.size))
-    initializer = tf.lookup.KeyValueTensorInitializer(keys, tf.constant(ids, tf.int64))
+    initializer = tf.lookup.KeyValueTensorInitializer(keys, tf.constant(ids, tf.int32))
     return tf.lookup.StaticHashTable(initializer, default_value=1)
 
 

@@ -19,13 +19,18 @@ def check_values(name: str, values: Any) -> tuple[Value, ...]:
     plain = [value.item() if isinstance(value, np.generic) else value for value in values]
     checked = [to_text(value) if isinstance(value, bytes) else value for value in plain]
     strings = all(isinstance(value, str) for value in checked)
-    integers = all(isinstance(v, int) and not isinstance(v, bool) for v in checked)
+    integers = all(isinstance(v, int) and not isinstance(v, bool) and fits(v) for v in checked)
     if not (strings or integers) or len(set(checked)) < len(checked):
         raise ValueError(
-            f"Argument `{name}` must hold distinct values, all strings or all integers. "
+            f"Argument `{name}` must hold distinct values, all strings or all integers of 64 bits. "
             f"Received: {name}={values!r}"
         )
     return tuple(checked)
+
+
+def fits(value: int) -> bool:
+    """Whether a served tensor of integers can hold `value`."""
+    return -(2**63) <= value < 2**63
 
 
 def to_text(value: bytes) -> str:
@@ -34,5 +39,8 @@ def to_text(value: bytes) -> str:
 
 
 def to_bytes(value: str) -> bytes:
-    """The bytes that `to_text` read."""
-    return value.encode("utf-8", "surrogateescape")
+    """The bytes that `to_text` read; any other half of a surrogate pair as three bytes."""
+    try:
+        return value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogatepass")

@@ -5,7 +5,7 @@ from numbers import Integral
 from typing import Any
 
 from keras_mtl.api_export import keras_mtl_export
-from keras_mtl.checks import check_integer, check_positive
+from keras_mtl.checks import check_flag, check_integer, check_positive, listed
 from keras_mtl.layers.gated_experts import GatedExperts, Shape
 from keras_mtl.layers.initialization import derive_seed, reseed
 from keras_mtl.layers.slots import Slots, read_slots, take_slots
@@ -69,8 +69,8 @@ class CGC(GatedExperts):
         super().__init__(num_tasks, expert_units, gate_units, **options)
         self.shared_experts = check_integer("shared_experts", shared_experts, minimum=0)
         self.task_experts = check_task_experts(task_experts, self.num_tasks, self.shared_experts)
-        self.task_inputs = bool(task_inputs)
-        self.shared_output = bool(shared_output)
+        self.task_inputs = check_flag("task_inputs", task_inputs)
+        self.shared_output = check_flag("shared_output", shared_output)
         slots = expert_slots(self.task_experts, self.shared_experts)
         self.experts = self._make_experts(len(slots), slots if self.task_inputs else None)
         self._sees = self._visible(slots)
@@ -153,7 +153,7 @@ class CGC(GatedExperts):
 def check_task_experts(task_experts: Any, num_tasks: int, shared_experts: int) -> tuple[int, ...]:
     """Returns the number of experts of each task; raises `ValueError` where a task sees none."""
     single = isinstance(task_experts, Integral)
-    counts = (task_experts,) * num_tasks if single else tuple(task_experts)
+    counts = (task_experts,) * num_tasks if single else tuple(listed(task_experts))
     if len(counts) != num_tasks:
         raise ValueError(
             "Argument `task_experts` must be one number or one a task. "

@@ -1,13 +1,21 @@
 """E feed-forward experts in stacked kernels."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import Any
 
 import keras
 from keras import ops
 
 from keras_mtl.api_export import keras_mtl_export
-from keras_mtl.checks import check_choice, check_positive, check_rate, check_units
+from keras_mtl.checks import (
+    check_choice,
+    check_identifier,
+    check_positive,
+    check_rate,
+    check_seed,
+    check_units,
+)
 from keras_mtl.layers.initialization import derive_seed, get_initializer, reseed, root_seed
 from keras_mtl.layers.slots import Slots, take_slots
 from keras_mtl.layers.task_dense import TaskDense
@@ -83,17 +91,19 @@ class Experts(keras.layers.Layer):
         if units is None and expert is None:
             raise ValueError("Argument `units` is needed without `expert`. Received: units=None")
         self.units = None if units is None else check_units("units", units)
-        self.activation = keras.activations.get(activation)
+        self.activation = check_identifier("activation", keras.activations.get, activation)
         self.input_slots = check_input_slots(input_slots, self.num_experts)
         self.normalization = check_choice("normalization", normalization, (None, "batch", "layer"))
         self.dropout = check_rate("dropout", dropout)
         self.kernel_initializer = get_initializer(kernel_initializer)
-        self.bias_initializer = get_initializer(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.seed = seed
+        self.bias_initializer = get_initializer(bias_initializer, "bias_initializer")
+        self.kernel_regularizer = check_identifier(
+            "kernel_regularizer", keras.regularizers.get, kernel_regularizer
+        )
+        self.seed = check_seed(seed)
         self.supports_masking = True
         # Kept as a configuration, so that the given layer's own weights do not become ours.
-        self._expert = keras.layers.serialize(expert) if isinstance(expert, keras.Layer) else expert
+        self._expert = expert_config(expert)
         self._widths = () if expert is not None or self.units is None else self.units
         self.copies = copies_of(self._expert, self.num_experts, seed) if self._expert else []
         self.dense = self._make_dense()
@@ -167,7 +177,8 @@ class Experts(keras.layers.Layer):
             return self._call_copies(inputs, slots)
         x = inputs
         if self.input_slots is not None and slots is None:
-            x = ops.take(inputs, self.input_slots, axis=-2)  # (..., E, D)
+            every = tuple(range(inputs.shape[-2]))
+            x = x if self.input_slots == every else ops.take(x, self.input_slots, axis=-2)
         for depth, dense in enumerate(self.dense):
             x = dense(x, slots=slots)  # (..., E, U)
             if self.norms and slots is not None:
@@ -246,6 +257,15 @@ class Experts(keras.layers.Layer):
         }
 
 
+def expert_config(expert: Any) -> dict[str, Any] | None:
+    """The configuration of a layer, or of what already is one; None stays None."""
+    if isinstance(expert, keras.Layer):
+        return keras.layers.serialize(expert)
+    if expert is not None and not (isinstance(expert, dict) and "class_name" in expert):
+        raise ValueError(f"Argument `expert` must be a layer or None. Received: expert={expert!r}")
+    return expert
+
+
 def copies_of(
     expert: dict[str, Any], num_experts: int, seed: int | None
 ) -> list[keras.layers.Layer]:
@@ -258,16 +278,17 @@ def copies_of(
     ]
 
 
-def check_input_slots(slots: Sequence[int] | None, num_experts: int) -> tuple[int, ...] | None:
+def check_input_slots(slots: Iterable[int] | None, num_experts: int) -> tuple[int, ...] | None:
     """Returns `slots` as a tuple; raises `ValueError` unless there is one slot an expert."""
     if slots is None:
         return None
-    if len(slots) != num_experts or any(slot != int(slot) or slot < 0 for slot in slots):
+    listed = list(slots) if isinstance(slots, Iterable) else []
+    if len(listed) != num_experts or not all(isinstance(s, Integral) and s >= 0 for s in listed):
         raise ValueError(
             "Argument `input_slots` must hold a slot, an integer of at least 0, for each expert. "
             f"Received: input_slots={slots!r}, num_experts={num_experts}."
         )
-    return tuple(int(slot) for slot in slots)
+    return tuple(int(slot) for slot in listed)
 
 
 def check_slots_in_shape(slots: tuple[int, ...], input_shape: Shape) -> None:

@@ -1,6 +1,7 @@
 """Softmax gates over experts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import keras
@@ -8,7 +9,14 @@ import numpy as np
 from keras import ops
 
 from keras_mtl.api_export import keras_mtl_export
-from keras_mtl.checks import check_positive, check_units
+from keras_mtl.checks import (
+    check_flag,
+    check_identifier,
+    check_positive,
+    check_seed,
+    check_units,
+    listed,
+)
 from keras_mtl.layers.initialization import derive_seed, get_initializer, root_seed
 from keras_mtl.layers.slots import Slots
 from keras_mtl.layers.task_dense import TaskDense
@@ -85,13 +93,15 @@ class Gate(keras.layers.Layer):
         self.num_gates = check_positive("num_gates", num_gates)
         self.hidden_units = check_units("hidden_units", hidden_units, allow_empty=True)
         self.temperature = check_temperature("temperature", temperature)
-        self.activation = keras.activations.get(activation)
-        self.use_bias = bool(use_bias)
-        self.gate_inputs = bool(gate_inputs)
+        self.activation = check_identifier("activation", keras.activations.get, activation)
+        self.use_bias = check_flag("use_bias", use_bias)
+        self.gate_inputs = check_flag("gate_inputs", gate_inputs)
         self.visible = check_visible(visible, self.num_gates, self.num_experts)
         self.kernel_initializer = get_initializer(kernel_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.seed = seed
+        self.kernel_regularizer = check_identifier(
+            "kernel_regularizer", keras.regularizers.get, kernel_regularizer
+        )
+        self.seed = check_seed(seed)
         self.supports_masking = True
         self.dense = self._make_dense()
 
@@ -174,7 +184,8 @@ class Gate(keras.layers.Layer):
 
 def check_temperature(name: str, value: Any) -> float:
     """Returns a temperature as a float; raises `ValueError` unless it is positive."""
-    if not 0 < float(value) < float("inf"):
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not 0 < value < float("inf"):
         raise ValueError(
             f"Argument `{name}` must be positive and finite. Received: {name}={value!r}"
         )
@@ -187,14 +198,16 @@ def check_visible(
     """Returns `visible` as tuples; raises `ValueError` where a gate sees no expert."""
     if visible is None:
         return None
-    if len(visible) != num_gates or not all(
-        len(experts) and all(0 <= expert < num_experts for expert in experts) for experts in visible
+    rows = [list(row) if isinstance(row, Iterable) else [] for row in listed(visible)]
+    if len(rows) != num_gates or not all(
+        row and all(isinstance(expert, Integral) and expert in range(num_experts) for expert in row)
+        for row in rows
     ):
         raise ValueError(
             "Argument `visible` must hold, for each gate, at least one index in [0, num_experts). "
             f"Received: visible={visible!r}, num_gates={num_gates}, num_experts={num_experts}."
         )
-    return tuple(tuple(int(expert) for expert in experts) for experts in visible)
+    return tuple(tuple(int(expert) for expert in row) for row in rows)
 
 
 def visible_mask(visible: Sequence[Sequence[int]], num_experts: int) -> np.ndarray:

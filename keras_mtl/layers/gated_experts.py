@@ -6,8 +6,15 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_mtl.checks import check_choice, check_positive, check_rate, check_units
-from keras_mtl.layers.experts import Experts
+from keras_mtl.checks import (
+    check_choice,
+    check_identifier,
+    check_positive,
+    check_rate,
+    check_seed,
+    check_units,
+)
+from keras_mtl.layers.experts import Experts, expert_config
 from keras_mtl.layers.gate import Gate, check_temperature
 from keras_mtl.layers.initialization import derive_seed, get_initializer, root_seed
 
@@ -65,17 +72,19 @@ class GatedExperts(keras.layers.Layer):
         )
         self.gate_units = check_units("gate_units", gate_units, allow_empty=True)
         # Kept as a configuration, so that the given layer's own weights do not become ours.
-        self._expert = keras.layers.serialize(expert) if isinstance(expert, keras.Layer) else expert
-        self.activation = keras.activations.get(activation)
+        self._expert = expert_config(expert)
+        self.activation = check_identifier("activation", keras.activations.get, activation)
         self.normalization = check_choice("normalization", normalization, (None, "batch", "layer"))
         self.dropout = check_rate("dropout", dropout)
         self.kernel_initializer = get_initializer(kernel_initializer)
-        self.bias_initializer = get_initializer(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.bias_initializer = get_initializer(bias_initializer, "bias_initializer")
+        self.kernel_regularizer = check_identifier(
+            "kernel_regularizer", keras.regularizers.get, kernel_regularizer
+        )
         self.gate_temperature = check_temperature("gate_temperature", gate_temperature)
-        self.seed = seed
+        self.seed = check_seed(seed)
         self.supports_masking = True
-        self._root_seed = root_seed(seed, self.kernel_initializer)
+        self._root_seed = root_seed(self.seed, self.kernel_initializer)
 
     def _expert_options(self) -> dict[str, Any]:
         """The options that experts take under the same name."""

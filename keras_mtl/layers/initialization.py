@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_mtl.checks import check_identifier, check_seed
+
 Initializer = Callable[..., Any]
 
 # Their values do not depend on the shape they fill, so one draw fills all slices.
@@ -21,11 +23,13 @@ SHAPE_FREE = (
 )
 
 
-def get_initializer(identifier: Any) -> Initializer:
+def get_initializer(identifier: Any, name: str = "kernel_initializer") -> Initializer:
     """As `keras.initializers.get`; an array fills every slice, or the stack if it has its shape."""
     if ops.is_tensor(identifier) or isinstance(identifier, np.ndarray):
         return keras.initializers.Constant(identifier)
-    return keras.initializers.get(identifier)
+    if identifier is None:
+        raise ValueError(f"Argument `{name}` must be an initializer. Received: {name}=None")
+    return check_identifier(name, keras.initializers.get, identifier)
 
 
 def derive_seed(seed: int | None, *names: str) -> int | None:
@@ -34,9 +38,9 @@ def derive_seed(seed: int | None, *names: str) -> int | None:
     >>> derive_seed(7, "gate") == derive_seed(7, "gate") != derive_seed(7, "experts")
     True
     """
-    if seed is None:
+    if check_seed(seed) is None:
         return None
-    digest = hashlib.sha256("/".join([str(int(seed)), *names]).encode()).digest()
+    digest = hashlib.sha256("/".join([str(seed), *names]).encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1  # 31 bits fit every backend's seed dtype
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from keras import ops
 
 from keras_mtl.api_export import keras_mtl_export
-from keras_mtl.checks import check_positive
+from keras_mtl.checks import check_flag, check_positive
 from keras_mtl.layers.gated_experts import GatedExperts, Shape
 from keras_mtl.layers.slots import Slots
 
@@ -61,7 +61,7 @@ class MMoE(GatedExperts):
     ) -> None:
         super().__init__(num_tasks, expert_units, gate_units, **options)
         self.num_experts = check_positive("num_experts", num_experts)
-        self.one_gate = bool(one_gate)
+        self.one_gate = check_flag("one_gate", one_gate)
         self.experts = self._make_experts(self.num_experts)
         self.gate = self._make_gate(self.num_experts, 1 if self.one_gate else self.num_tasks)
 

@@ -6,8 +6,9 @@ import keras
 from keras import ops
 
 from keras_mtl.api_export import keras_mtl_export
-from keras_mtl.checks import check_positive
+from keras_mtl.checks import check_flag, check_identifier, check_positive, check_seed
 from keras_mtl.layers.initialization import StackedInitializer, get_initializer
+from keras_mtl.layers.layouts import is_served, laid_out
 from keras_mtl.layers.regularization import stacked_regularizer
 from keras_mtl.layers.slots import Slots, take_slots
 
@@ -75,14 +76,16 @@ class TaskDense(keras.layers.Layer):
         super().__init__(**kwargs)
         self.num_tasks = check_positive("num_tasks", num_tasks)
         self.units = check_positive("units", units)
-        self.activation = keras.activations.get(activation)
-        self.use_bias = bool(use_bias)
-        self.task_inputs = bool(task_inputs)
+        self.activation = check_identifier("activation", keras.activations.get, activation)
+        self.use_bias = check_flag("use_bias", use_bias)
+        self.task_inputs = check_flag("task_inputs", task_inputs)
         self.kernel_initializer = get_initializer(kernel_initializer)
-        self.bias_initializer = get_initializer(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.prior = keras.layers.deserialize(prior) if isinstance(prior, dict) else prior
-        self.seed = seed
+        self.bias_initializer = get_initializer(bias_initializer, "bias_initializer")
+        self.kernel_regularizer = check_identifier(
+            "kernel_regularizer", keras.regularizers.get, kernel_regularizer
+        )
+        self.prior = check_prior(prior)
+        self.seed = check_seed(seed)
         self.supports_masking = True
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -111,10 +114,14 @@ class TaskDense(keras.layers.Layer):
 
     def call(self, inputs: Any, slots: Slots = None) -> Any:
         """Returns the outputs of all tasks, or those of `slots` alone as a `SlotLayer` does."""
-        if self.prior is not None and slots is None:  # a loss, for training
+        if self.prior is not None and slots is None and not is_served():  # a loss, for training
             self.prior(ops.convert_to_tensor(self.kernel))
-        kernel = ops.cast(take_slots(self.kernel, slots), self.compute_dtype)  # (T, D, U)
-        y = own_products(inputs, kernel) if self.task_inputs else shared_product(inputs, kernel)
+        if self.task_inputs:
+            kernel = ops.cast(take_slots(self.kernel, slots), self.compute_dtype)  # (T, D, U)
+            y = own_products(inputs, kernel)  # (..., T, U)
+        else:
+            kernel = take_slots(laid_out(self.kernel, input_major), slots, axis=1)  # (D, T, U)
+            y = shared_product(inputs, ops.cast(kernel, self.compute_dtype))  # (..., T, U)
         if self.bias is not None:
             y = y + take_slots(self.bias, slots)  # (..., T, U)
         return self.activation(y)
@@ -145,19 +152,39 @@ class TaskDense(keras.layers.Layer):
         }
 
 
+def check_prior(prior: Any) -> keras.layers.Layer | None:
+    """Returns a layer, also of its configuration, or None."""
+    if isinstance(prior, dict) and "class_name" in prior:
+        return keras.layers.deserialize(prior)
+    if prior is not None and not isinstance(prior, keras.layers.Layer):
+        raise ValueError(f"Argument `prior` must be a layer or None. Received: prior={prior!r}")
+    return prior
+
+
+def input_major(kernel: Any) -> Any:
+    """The kernels by their input: (T, D, U) -> (D, T, U)."""
+    return ops.transpose(kernel, (1, 0, 2))
+
+
 def shared_product(x: Any, kernel: Any) -> Any:
-    """Products of one input with T kernels: (..., D), (T, D, U) -> (..., T, U)."""
-    tasks, depth, units = kernel.shape
+    """Products of one input with T kernels: (..., D), (D, T, U) -> (..., T, U)."""
+    depth, tasks, units = kernel.shape
     # One product with all kernels side by side: 24 times faster at 617 tasks than thin ones.
-    flat = ops.reshape(ops.transpose(kernel, (1, 0, 2)), (depth, tasks * units))  # (D, T * U)
-    y = ops.matmul(x, flat)  # (..., T * U)
-    return ops.reshape(y, (*ops.shape(x)[:-1], tasks, units))  # (..., T, U)
+    y = ops.matmul(x, ops.reshape(kernel, (depth, tasks * units)))  # (..., T * U)
+    return ops.reshape(y, (*rows_of(x, 1), tasks, units))  # (..., T, U)
 
 
 def own_products(x: Any, kernel: Any) -> Any:
     """Products of T inputs with a kernel each: (..., T, D), (T, D, U) -> (..., T, U)."""
     tasks, depth, units = kernel.shape
+    if units == 1:  # nothing to gain from a matrix product, whose transposes cost more than it does
+        return ops.sum(x * kernel[..., 0], axis=-1, keepdims=True)  # (..., T, 1)
     # Task-major around one batched product; einsum with an ellipsis is up to 40 times slower.
     rows = ops.transpose(ops.reshape(x, (-1, tasks, depth)), (1, 0, 2))  # (T, R, D)
     y = ops.transpose(ops.matmul(rows, kernel), (1, 0, 2))  # (R, T, U)
-    return ops.reshape(y, (*ops.shape(x)[:-1], units))  # (..., T, U)
+    return ops.reshape(y, (*rows_of(x, 2), tasks, units))  # (..., T, U)
+
+
+def rows_of(x: Any, axes: int) -> tuple[Any, ...]:
+    """The shape before the last `axes`; -1 for one axis, so that nobody has to compute it."""
+    return (-1,) if len(x.shape) == axes + 1 else tuple(ops.shape(x)[:-axes])

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_mtl.api_export import keras_mtl_export
+from keras_mtl.checks import check_identifier, check_integer
 
 
 @keras_mtl_export
@@ -44,11 +45,14 @@ class TaskOutput(keras.layers.Layer):
         activation: str | None = None,
         **kwargs: Any,
     ) -> None:
+        if not isinstance(getattr(task, "name", None), str) or not hasattr(task, "kind"):
+            raise ValueError(f"Argument `task` must be a Task. Received: task={task!r}")
         # Heads are float32 under every policy: a probability in half precision ties and saturates.
         kwargs = {"name": task.name, **kwargs, "dtype": "float32"}
         super().__init__(**kwargs)
         self.task = task
-        self.index = index
+        self.index = index if index is None else check_integer("index", index, minimum=0)
+        check_identifier("activation", keras.activations.get, activation)
         self.activation = activation
 
     def select(self, logits: Any) -> Any:

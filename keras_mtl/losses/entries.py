@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_mtl.checks import check_identifier
+
 # Losses and metrics that average independent columns: each column is an entry of its own.
 _COLUMNWISE = {
     "binary_crossentropy",
@@ -73,7 +75,7 @@ class OwnLoss:
     """
 
     def __init__(self, loss: Any, kind: str) -> None:
-        self._function = keras.losses.get(loss)
+        self._function = check_identifier("loss", keras.losses.get, loss)
         self._kind = kind
         named = isinstance(loss, str) and not isinstance(self._function, keras.losses.Loss)
         self._by_name = named and "from_logits" in inspect.signature(self._function).parameters

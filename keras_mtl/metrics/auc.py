@@ -1,5 +1,6 @@
 """Area under the ROC curve that stays right on rare and on badly calibrated tasks."""
 
+import math
 from typing import Any
 
 import keras
@@ -7,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_mtl.api_export import keras_mtl_export
-from keras_mtl.checks import check_choice, check_integer
+from keras_mtl.checks import check_choice, check_flag, check_integer
 
 DENSE_RANGE = 12.0  # bins are evenly spaced in the logit up to here: odds of 1 to 160,000
 FEW_LABELS = 16
@@ -80,13 +81,15 @@ class AUC(keras.metrics.Metric):
         name: str = "auc",
         dtype: Any = None,
     ) -> None:
+        if not isinstance(name, str):
+            raise ValueError(f"Argument `name` must be a string. Received: name={name!r}")
         super().__init__(name=name, dtype=dtype)
         if num_labels is not None:
-            check_integer("num_labels", num_labels, minimum=1)
+            num_labels = check_integer("num_labels", num_labels, minimum=1)
         if num_thresholds is None:
             num_thresholds = 4096 if (num_labels or 1) <= FEW_LABELS else 1024
         self.num_thresholds = check_integer("num_thresholds", num_thresholds, minimum=2)
-        self.from_logits = from_logits
+        self.from_logits = check_flag("from_logits", from_logits)
         self.num_labels = num_labels
         self.average = check_choice("average", average, ["macro", None])
         self.num_bins = 1 << (self.num_thresholds - 1).bit_length()
@@ -136,7 +139,7 @@ class AUC(keras.metrics.Metric):
 
     def _entries(self, y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
         """Labels, logits without NaN and weights, each (B, L)."""
-        y_pred = ops.cast(y_pred, "float32")
+        y_pred = as_floats("y_pred", y_pred)
         if self.num_labels and (not y_pred.shape or y_pred.shape[-1] != self.num_labels):
             raise ValueError(
                 f"Argument `y_pred` must have a last axis of num_labels={self.num_labels}. "
@@ -144,7 +147,9 @@ class AUC(keras.metrics.Metric):
             )
         flat = (-1, self.histogram.shape[2])
         weights = ops.reshape(broadcast_weights(sample_weight, y_pred), flat)
-        y_true = ops.reshape(ops.cast(y_true, "float32"), ops.shape(y_pred))  # or says so
+        y_true = as_floats("y_true", y_true)
+        check_size("y_true", y_true, y_pred)
+        y_true = ops.reshape(y_true, ops.shape(y_pred))
         labels = ops.reshape(y_true, flat)
         scores = ops.reshape(y_pred, flat)
         if not self.from_logits:
@@ -171,6 +176,28 @@ class AUC(keras.metrics.Metric):
         }
 
 
+def as_floats(name: str, values: Any) -> Any:
+    """`values` as a float32 tensor; raises `ValueError` where they are no numbers."""
+    if ops.is_tensor(values):
+        dtype = keras.backend.standardize_dtype(values.dtype)
+    else:
+        values = np.asarray(values)
+        dtype = values.dtype.name
+    if not dtype.startswith(("float", "bfloat", "int", "uint", "bool")):
+        raise ValueError(f"Argument `{name}` must be numbers. Received: dtype={dtype}")
+    return ops.cast(values, "float32")
+
+
+def check_size(name: str, values: Any, y_pred: Any) -> None:
+    """Raises `ValueError` where `values` are known to be more or fewer than the predictions."""
+    shapes = tuple(values.shape), tuple(y_pred.shape)
+    if None not in (*shapes[0], *shapes[1]) and math.prod(shapes[0]) != math.prod(shapes[1]):
+        raise ValueError(
+            f"Argument `{name}` must have as many entries as `y_pred`. "
+            f"Received: {name}.shape={shapes[0]}, y_pred.shape={shapes[1]}"
+        )
+
+
 def bit_reversal(size: int) -> np.ndarray:
     """Where each bin is stored, so that splitting an array in half parts neighbours.
 
@@ -187,9 +214,16 @@ def broadcast_weights(sample_weight: Any, y_pred: Any) -> Any:
     """Weights of the entries of `y_pred`: ones, or `sample_weight` spread over missing axes."""
     if sample_weight is None:
         return ops.ones_like(y_pred)
-    weights = ops.cast(sample_weight, "float32")
+    weights = as_floats("sample_weight", sample_weight)
     if len(weights.shape) > len(y_pred.shape):
+        check_size("sample_weight", weights, y_pred)
         return ops.reshape(weights, ops.shape(y_pred))
+    for have, want in zip(weights.shape, y_pred.shape, strict=False):
+        if None not in (have, want) and have not in (1, want):
+            raise ValueError(
+                "Argument `sample_weight` must have the shape of `y_pred` or of its first axes. "
+                f"Received: shape={tuple(weights.shape)}, y_pred.shape={tuple(y_pred.shape)}"
+            )
     missing = tuple(range(len(weights.shape), len(y_pred.shape)))
     return ops.broadcast_to(ops.expand_dims(weights, missing), ops.shape(y_pred))
 

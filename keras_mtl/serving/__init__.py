@@ -1,5 +1,6 @@
 """A trained model as TF Serving wants it."""
 
-from keras_mtl.serving.saved_model import export_saved_model
+from keras_mtl.serving.check import check_export
+from keras_mtl.serving.report import ExportReport
 
-__all__ = ["export_saved_model"]
+__all__ = ["ExportReport", "check_export"]

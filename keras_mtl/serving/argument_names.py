@@ -30,15 +30,16 @@ def restore_column_names(folder: str | os.PathLike[str], arguments: Mapping[str,
     columns = {argument: column for column, argument in arguments.items() if argument != column}
     if not columns:
         return
-    from tensorflow.core.protobuf import saved_model_pb2
+    from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
     path = Path(folder) / "saved_model.pb"
     saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     for graph in saved.meta_graphs:
         for signature in graph.signature_def.values():
-            for argument in columns.keys() & signature.inputs.keys():
-                signature.inputs[columns[argument]].CopyFrom(signature.inputs[argument])
-                del signature.inputs[argument]
+            inputs = {columns.get(name, name): info for name, info in signature.inputs.items()}
+            restored = meta_graph_pb2.SignatureDef(inputs=inputs)  # one may bear another's argument
+            signature.ClearField("inputs")
+            signature.MergeFrom(restored)
     path.write_bytes(saved.SerializeToString(deterministic=True))
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from keras_mtl import datasets
-from keras_mtl.study import cards, picture, report, trees
+from keras_mtl.study import cards, picture, report, strategies, trees
 from keras_mtl.study.comparison import BASELINE
-from keras_mtl.study.execution import equal_budgets, execute
+from keras_mtl.study.execution import equal_budgets, execute, take_part
 from keras_mtl.study.folders import chosen_folder, study_folder
 from keras_mtl.study.results import Row
 from keras_mtl.study.run_settings import RunSettings
@@ -31,7 +31,7 @@ class Options:
         data_dir: folder of the data's files.
         seeds: one run each; None leaves it to the command.
         out: folder of the study; None numbers a new one under `runs/`.
-        strategy: `"default"` or `"mirrored"`.
+        strategy: one of `strategies.STRATEGIES`.
         fit: arguments of `fit` that replace the file's.
     """
 
@@ -71,11 +71,15 @@ def list_all() -> None:
 def run(path: Path, options: Options, verbose: int) -> list[Row]:
     """Trains a study and its baseline, prints what came out, exports and checks the export."""
     study = load_study(path)
+    strategies.start(options.strategy)
     name = options.data or study.data_names[0]
     seeds = options.seeds or study.seeds()
     own = study.runs(name, seeds, **options.given())
     baseline = study.baseline_runs(name, seeds, **options.given())
     runs = [*own, *equal_budgets(baseline, own, options.data_dir)]
+    if not strategies.is_chief(options.strategy):
+        take_part(runs, options.data_dir)
+        return []
     data = load_data(own[0], options.data_dir)
     folder = options.folder(RUNS / study.name / name, runs)
     print(report.heading(study.title, own[0], data, folder))
@@ -107,8 +111,12 @@ def compare(paths: Sequence[Path], options: Options, *, boosted: bool, to_cards:
         cards.read_card(
             study.path.parent / cards.CARD
         )  # a card that cannot be written fails before training
+    strategies.start(options.strategy)
     name = options.data or studies[0].data_names[0]
     runs = _compared_runs(studies, name, options, boosted)
+    if not strategies.is_chief(options.strategy):
+        take_part(runs, options.data_dir)
+        return []
     folder = options.folder(RUNS / "compare" / name, runs)
     print(f"Comparison of {', '.join(study.name for study in studies)} on {name}: {len(runs)} runs")
     print(f"  folder  {folder}\n")

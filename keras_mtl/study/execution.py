@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_mtl.study import runner, trees
+from keras_mtl.study import runner, strategies, trees
 from keras_mtl.study.budget import count_parameters, match_budget
 from keras_mtl.study.folders import FINISHED
 from keras_mtl.study.results import Row, run_rows, write_results
@@ -63,7 +63,7 @@ def execute(
     for number, settings in enumerate(runs, 1):
         place = folder / settings.folder_name
         print(f"[{number}/{len(runs)}] {_words(settings)}", flush=True)
-        if place.exists():
+        if not strategies.chief_says(settings.strategy, not place.exists()):
             print("      finished before, kept")
             continue
         data = load_data(settings, data_dir)
@@ -75,6 +75,16 @@ def execute(
     rows = [row for run in runs for row in run_rows(folder / run.folder_name)]
     write_results(folder / FINISHED, rows)
     return rows
+
+
+def take_part(runs: Sequence[RunSettings], data_dir: Path | None) -> None:
+    """What a worker that is not the chief does: its share of the runs that the chief has not got.
+
+    It writes nothing.
+    """
+    for settings in runs:
+        if settings.model != trees.NAME and strategies.chief_says(settings.strategy):
+            runner.fit_and_measure(settings, load_data(settings, data_dir))
 
 
 def _words(settings: RunSettings) -> str:

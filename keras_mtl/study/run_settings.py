@@ -17,7 +17,7 @@ class RunSettings:
         data: what tables call the data: the section's name and the chosen point of its grid.
         model: what tables call the model, likewise.
         seed: seed of the weights, of the order of rows and of drawn data.
-        strategy: `"default"` or `"mirrored"`.
+        strategy: one of `strategies.STRATEGIES`.
         source: data set of ours, or `package.module:function`.
         data_arguments: arguments of the load function.
         tasks: arguments of each `Task`.

@@ -1,6 +1,5 @@
 """One run: build, train, keep the best epoch, measure, save."""
 
-import contextlib
 import datetime
 import math
 import time
@@ -12,6 +11,7 @@ import keras
 import numpy as np
 
 from keras_mtl.model import MultiTaskModel
+from keras_mtl.study import strategies
 from keras_mtl.study.budget import count_parameters, trainable_count
 from keras_mtl.study.folders import write_json, written_aside
 from keras_mtl.study.keras_objects import make
@@ -44,21 +44,39 @@ def train(
         export: whether to write a SavedModel as well.
         verbose: as in `fit`.
     """
-    keras.utils.set_random_seed(settings.seed)
-    model = compiled_model(settings, data)
     with written_aside(folder) as partial:
         write_json(partial / SETTINGS, settings.to_dict())
-        record = _fit(model, settings, data, partial / LOG, verbose)
-        record |= {
-            "parameters": count_parameters(settings.model_arguments, data.tasks, data.width),
-            "parameters_with_embeddings": trainable_count(model),
-            "valid": measure(model, data.tasks, *data.valid, settings.fit),
-            "test": measure(model, data.tasks, *data.test, settings.fit),
-        }
+        model, record = fit_and_measure(settings, data, partial / LOG, verbose)
         model.save(partial / MODEL)
         if export:
             model.export(partial / EXPORT / "1", verbose=False)
         write_metrics(partial, record)
+
+
+def fit_and_measure(
+    settings: RunSettings, data: StudyData, log: Path | None = None, verbose: int = 0
+) -> tuple[MultiTaskModel, dict[str, Any]]:
+    """What all workers of a cluster do together: train the model of a run and measure it.
+
+    Args:
+        settings: what to train.
+        data: what `load_data` gave for these settings.
+        log: file of the epochs' figures; None writes nothing.
+        verbose: as in `fit`.
+
+    Returns:
+        The model with the weights of its best epoch, and the record of the run.
+    """
+    keras.utils.set_random_seed(settings.seed)
+    model = compiled_model(settings, data)
+    record = _fit(model, settings, data, log, verbose)
+    return model, {
+        **record,
+        "parameters": count_parameters(settings.model_arguments, data.tasks, data.width),
+        "parameters_with_embeddings": trainable_count(model),
+        "valid": measure(model, data.tasks, *data.valid, settings.fit),
+        "test": measure(model, data.tasks, *data.test, settings.fit),
+    }
 
 
 def write_metrics(folder: Path, record: Mapping[str, Any]) -> None:
@@ -72,7 +90,7 @@ def compiled_model(settings: RunSettings, data: StudyData) -> MultiTaskModel:
     arguments = dict(settings.model_arguments)
     name = arguments.pop("name")
     arguments.setdefault("seed", settings.seed)
-    with strategy_scope(settings.strategy):
+    with strategies.scope(settings.strategy):
         model = create(name, data.inputs, data.tasks, **make(arguments, {}))
         model.compile(**make(settings.compile, {"decay_steps": training_steps(settings, data)}))
     return model
@@ -82,15 +100,6 @@ def training_steps(settings: RunSettings, data: StudyData) -> int:
     """Optimizer steps of the whole run: the length of a schedule that says none."""
     batches = math.ceil(data.rows[0] / settings.fit.get("batch_size", 32))
     return batches * settings.fit.get("epochs", 1)
-
-
-def strategy_scope(strategy: str) -> contextlib.AbstractContextManager[Any]:
-    """The scope in which a model is built and compiled."""
-    if strategy == "default":
-        return contextlib.nullcontext()
-    import tensorflow as tf
-
-    return tf.distribute.MirroredStrategy().scope()
 
 
 def measure(
@@ -117,16 +126,16 @@ def measure(
 
 
 def _fit(
-    model: MultiTaskModel, settings: RunSettings, data: StudyData, log: Path, verbose: int
+    model: MultiTaskModel, settings: RunSettings, data: StudyData, log: Path | None, verbose: int
 ) -> dict[str, Any]:
     """Trains and returns what `fit` told; the model keeps the weights of its best epoch."""
     best = BestEpoch(**settings.selection)
     arguments = make(settings.fit, {})
-    logger = keras.callbacks.CSVLogger(str(log))
+    loggers = [] if log is None else [keras.callbacks.CSVLogger(str(log))]
     arguments["callbacks"] = [
         MeanMetric(data.tasks),
         best,
-        logger,
+        *loggers,
         *arguments.get("callbacks", []),
     ]
     arguments.setdefault("verbose", verbose)
@@ -135,8 +144,9 @@ def _fit(
         history = model.fit(*data.train, validation_data=data.valid, **arguments)
     finally:
         # Keras leaves it open where training fails.
-        if logger.csv_file is not None:
-            logger.csv_file.close()
+        for logger in loggers:
+            if logger.csv_file is not None:
+                logger.csv_file.close()
     return {
         "seconds": round(time.perf_counter() - start, 2),
         "epochs": len(history.epoch),

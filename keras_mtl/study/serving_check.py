@@ -1,15 +1,15 @@
 """Whether an export, loaded as a server loads it, predicts what the saved model predicts."""
 
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-SCRIPT = Path(__file__).with_name("serve_once.py")
+from keras_mtl.serving import server
+from keras_mtl.serving.arrays import as_array
+from keras_mtl.serving.export_folder import read_graph, read_signatures
+
 TOLERANCE = 1e-4
 
 
@@ -23,8 +23,8 @@ def largest_difference(model: Path, export: Path, raw: dict[str, np.ndarray], pa
         packed: the same rows as the model takes them.
 
     Raises:
-        RuntimeError: if the server process fails, or answers something other than the model's
-            tasks.
+        ValueError: if the export does not load.
+        RuntimeError: if it fails on the rows, or answers something other than the model's tasks.
     """
     expected = keras.saving.load_model(model).predict(packed, verbose=0)
     served = answer(export, raw)
@@ -36,26 +36,9 @@ def largest_difference(model: Path, export: Path, raw: dict[str, np.ndarray], pa
 
 def answer(export: Path, raw: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The outputs of `serving_default`, from a fresh process without Keras."""
-    with tempfile.TemporaryDirectory() as folder:
-        request, reply = Path(folder) / "request.npz", Path(folder) / "answer.npz"
-        sent: dict[str, Any] = {name: _as_sent(array) for name, array in raw.items()}
-        np.savez(request, **sent)
-        # -P keeps the script's folder, whose module names are ours, off the import path.
-        command = [sys.executable, "-P", str(SCRIPT), str(export), str(request), str(reply)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"The export could not be served.\n{done.stderr[-2000:]}")
-        with np.load(reply) as file:
-            return {name: file[name] for name in file.files}
-
-
-def _as_sent(array: np.ndarray) -> np.ndarray:
-    """Strings as bytes, which an archive holds without pickling; numbers stay."""
-    if array.dtype.kind not in "OU":
-        return array
-    return np.array([item if isinstance(item, bytes) else _text(item).encode() for item in array])
-
-
-def _text(item: Any) -> str:
-    """A missing value is sent as the empty string."""
-    return "" if item is None or item != item else str(item)
+    specs = read_signatures(read_graph(export))["serving_default"].inputs
+    arrays = {name: as_array(name, raw[name], spec) for name, spec in specs.items()}
+    (answered,) = server.answer(export, [server.Request("serving_default", arrays)])
+    if answered.error:
+        raise RuntimeError(f"The export could not answer.\n{answered.error}")
+    return answered.outputs

@@ -100,7 +100,7 @@ def expand(
         data: name of a data section.
         seeds: one run each.
         fit: arguments from the command line; they replace the file's.
-        strategy: `"default"` or `"mirrored"`.
+        strategy: one of `strategies.STRATEGIES`.
     """
     check_choice("data", data, study.data_names)
     found = _resolved(study, data)

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from keras_mtl.checks import check_task_keys, listed
+from keras_mtl.checks import check_number, check_task_keys, listed
 from keras_mtl.task import Task
 from keras_mtl.training import replicas
 
@@ -53,14 +53,18 @@ def weights_by_task(tasks: Sequence[Task], loss_weights: Any) -> list[float]:
     """Factor of every task's loss."""
     by_task = _by_task("loss_weights", tasks, loss_weights)
     weights = (by_task.get(task.name) for task in tasks)
-    return [t.weight if w is None else float(w) for t, w in zip(tasks, weights, strict=True)]
+    return [
+        t.weight if w is None else check_number("loss_weights", w)
+        for t, w in zip(tasks, weights, strict=True)
+    ]
 
 
 def class_weights_by_task(tasks: Sequence[Task], class_weight: Any) -> dict[str, Any]:
     """Class weights that override the tasks' own; a model of one task also takes the plain dict."""
     if class_weight is None:
         return {}
-    if len(tasks) == 1 and tasks[0].name not in class_weight:
+    plain = isinstance(class_weight, Mapping) and tasks[0].name not in class_weight
+    if len(tasks) == 1 and plain:
         class_weight = {tasks[0].name: class_weight}
     by_task = _by_task("class_weight", tasks, class_weight)
     return {

@@ -5,55 +5,84 @@ from typing import Any
 
 import numpy as np
 
-from keras_mtl.checks import check_task_keys
-from keras_mtl.task import Task
-from keras_mtl.training.labels import label_of
+from keras_mtl.task import Task, given_chain
+from keras_mtl.training.inputs import as_numbers, row_count
+from keras_mtl.training.labels import column_of, label_of
+from keras_mtl.training.sample_weights import check_row_weights, prepare_sample_weights
 
 
 def as_label_dict(tasks: Sequence[Task], y: Any) -> Any:
     """`y` by task name; a model of one task also takes its plain array."""
-    if isinstance(y, Mapping) or y is None:
+    if isinstance(y, Mapping):
         return y
-    if len(tasks) == 1:
+    columns = getattr(y, "columns", ())
+    if any(task.name in columns for task in tasks):
+        return {name: y[name] for name in columns}
+    if len(tasks) == 1 and y is not None:
         return {tasks[0].name: y}
     raise ValueError(
-        "Labels of a model with several tasks must be a dict by task name. "
+        "Labels must be a dict by task name. "
         f"Received: y of type {type(y).__name__}, tasks={[task.name for task in tasks]}"
     )
 
 
 def prepare_arrays(
-    tasks: Sequence[Task], shapes: Mapping[str, tuple[Any, ...]], y: Any, sample_weight: Any
+    tasks: Sequence[Task],
+    shapes: Mapping[str, tuple[Any, ...]],
+    x: Any,
+    y: Any,
+    sample_weight: Any,
 ) -> tuple[dict[str, Any], Any]:
     """Labels and sample weights held in arrays, as Keras' array adapter takes them.
 
     Columns that no task reads are left out, every label is checked against its task, and weights
-    that are given for some tasks only are completed with ones.
+    that are given for some tasks only are completed with ones. Weights must be finite where there
+    is a label.
 
     Args:
         tasks: The model's tasks.
         shapes: Output shape of every task.
+        x: Prepared inputs.
         y: Labels.
         sample_weight: None, one array for all tasks, or a dict of arrays by task name.
     """
     y = as_label_dict(tasks, y)
+    columns = {task.name: label_of(task, y) for task in tasks}
+    labels = {
+        name: as_numbers(f"Labels of task {name!r}", column) for name, column in columns.items()
+    }
     for task in tasks:
-        check_array(task, np.asarray(label_of(task, y)), shapes[task.name])
-    names = {task.name for task in tasks} | {c for task in tasks for c in task.weight_column or ()}
-    kept = {name: np.asarray(y[name]) for name in names if name in y}
-    return kept, _complete_weights(tasks, kept, sample_weight)
+        check_array(task, labels[task.name], shapes[task.name])
+    check_rows(x, labels)
+    known = {task.name: _counted(task, tasks, labels, shapes) for task in tasks}
+    weights = {
+        column: check_row_weights(
+            f"Weight column {column!r}", column_of(task, column, y), known[task.name]
+        )
+        for task in tasks
+        for column in task.weight_column or ()
+    }
+    kept = {**labels, **weights}
+    prepared = prepare_sample_weights(sample_weight, known)
+    if isinstance(prepared, Mapping):  # Keras wants weights for whatever stands in `y`
+        prepared = {**dict.fromkeys(kept, np.ones(len(kept[tasks[0].name]))), **prepared}
+    return kept, prepared
+
+
+def check_rows(x: Any, y: Mapping[str, np.ndarray]) -> None:
+    """Raises `ValueError` unless inputs and labels have one number of rows."""
+    inputs = {"x": row_count(x)} if row_count(x) is not None else {}
+    rows = inputs | {name: len(column) for name, column in y.items()}
+    if len(set(rows.values())) > 1:
+        raise ValueError(f"Inputs and labels must have one number of rows. Received: {rows}")
 
 
 def check_array(task: Task, labels: np.ndarray, output_shape: tuple[Any, ...]) -> None:
     """Raises `ValueError` if labels have a shape or values that their task does not allow."""
-    if labels.dtype.kind not in "fiub":
-        raise ValueError(
-            f"Labels of task {task.name!r} must be numbers. Received: dtype={labels.dtype}"
-        )
     units = 1 if task.kind == "multiclass" else output_shape[-1]
     entry_shape = (*output_shape[1:-1], units)
     shapes = [entry_shape, entry_shape[:-1]] if units == 1 else [entry_shape]
-    if not any(_fits(labels.shape[1:], shape) for shape in shapes):
+    if not labels.ndim or not any(_fits(labels.shape[1:], shape) for shape in shapes):
         wanted = " or ".join(str(("B", *shape)).replace("'", "") for shape in shapes)
         raise ValueError(
             f"Labels of task {task.name!r} must have shape {wanted}. Received: shape={labels.shape}"
@@ -73,29 +102,35 @@ def _fits(shape: tuple[int, ...], wanted: tuple[Any, ...]) -> bool:
     )
 
 
+def _counted(
+    task: Task,
+    tasks: Sequence[Task],
+    labels: Mapping[str, np.ndarray],
+    shapes: Mapping[str, tuple[Any, ...]],
+) -> np.ndarray:
+    """Which labels are known, and in a row where the task exists; (B, ..., U)."""
+    own = labels[task.name]
+    known = ~_missing(task, own)
+    known = known.reshape(*own.shape, *[1] * (len(shapes[task.name]) - own.ndim))
+    for parent in given_chain(task, {other.name: other for other in tasks}):
+        exists = labels[parent.name].reshape(-1) == 1
+        known = known & exists.reshape(-1, *[1] * (known.ndim - 1))
+    return known
+
+
 def _missing(task: Task, labels: np.ndarray) -> np.ndarray:
     if task.missing is None:
         return np.zeros(labels.shape, bool)
     if task.missing != "auto":
         return labels == task.missing
-    return np.isnan(labels) if labels.dtype.kind == "f" else labels == -1
+    return labels == -1 if labels.dtype.kind in "iub" else np.isnan(labels)
 
 
 def _allowed(task: Task, known: np.ndarray) -> tuple[np.ndarray, str]:
     if task.kind == "regression":
-        return np.isfinite(known), "finite"
+        with np.errstate(over="ignore"):
+            return np.isfinite(known.astype("float32")), "finite"
     if task.kind == "multiclass":
         in_range = (known >= 0) & (known < task.units) & (known == np.floor(known))
         return in_range, f"classes in [0, {task.units})"
     return (known >= 0) & (known <= 1), "in [0, 1]"
-
-
-def _complete_weights(
-    tasks: Sequence[Task], y: Mapping[str, np.ndarray], sample_weight: Any
-) -> Any:
-    if not isinstance(sample_weight, Mapping):
-        return sample_weight
-    names = [task.name for task in tasks]
-    check_task_keys("sample_weight", sample_weight, names)
-    ones = np.ones(len(next(iter(y.values()))), "float32")
-    return {name: sample_weight.get(name, ones) for name in y}

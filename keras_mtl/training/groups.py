@@ -16,9 +16,14 @@ from keras_mtl.training.spaces import existence
 
 @dataclass(frozen=True)
 class Entries:
-    """What a loss or a metric sees of a group in one batch, each (B, ..., T, U) unless said."""
+    """What a loss or a metric sees of a group in one batch, each (B, ..., T, U) unless said.
+
+    Where an entry is masked its output is a constant, so that not even a NaN or an overflow there
+    reaches a loss, a metric or, as NaN times 0, a gradient.
+    """
 
     outputs: Any  # logits, or predictions where the head hides its logits
+    vectors: Any  # the same, whole where any entry of the vector is known
     labels: Labels
     mask: Any  # 1.0 where the label is known and the task exists
     weights: Any  # mask times sample weights
@@ -75,7 +80,16 @@ class TaskGroup:
         if any(self.chains):
             rows = [existence(chain, y, mask[..., 0, :]) for chain in self.chains]
             mask = mask * ops.stack(rows, axis=-2)
-        return Entries(own, labels, mask, weigh(self.tasks, y, sample_weight, mask))
+        weights = weigh(self.tasks, y, sample_weight, mask)
+        outputs = vectors = self.where_known(own, mask > 0)
+        if mask.shape[-1] > 1:
+            vectors = self.where_known(own, ops.any(mask > 0, axis=-1, keepdims=True))
+        return Entries(outputs, vectors, labels, mask, weights)
+
+    def where_known(self, outputs: Any, known: Any) -> Any:
+        """`outputs` where `known`, a constant elsewhere."""
+        # Not 0, the label there: a root of the difference would have an infinite slope.
+        return ops.where(known, outputs, 1.0 if self.is_logits else 0.5)
 
     def predictions(self, outputs: Any) -> Any:
         """Probabilities, or values, from the group's outputs."""
@@ -89,7 +103,8 @@ class TaskGroup:
             losses = default_loss(self.kind)(entries.labels.values, self.logits(entries.outputs))
             return losses, entries.mask, entries.weights
         as_logits = self.loss.from_logits
-        outputs = entries.outputs if as_logits else self.predictions(entries.outputs)
+        outputs = entries.outputs if self.loss.columnwise else entries.vectors
+        outputs = outputs if as_logits else self.predictions(outputs)
         losses = self.loss(entries.labels.values, outputs, self.is_logits)
         if losses.shape[-1] == entries.mask.shape[-1]:
             return losses, entries.mask, entries.weights

@@ -32,12 +32,25 @@ def label_of(task: Task, y: Mapping[str, Any]) -> Any:
     Raises:
         ValueError: If `y` has no such labels.
     """
-    if task.name not in y or y[task.name] is None:
+    if y.get(task.name) is None:
         raise ValueError(
-            f"Labels must hold every task of the model. Missing: {task.name!r}. "
-            f"Received: {sorted(y)}"
+            f"Labels must hold every task of the model. Missing: {task.name!r}. Received: {list(y)}"
         )
     return y[task.name]
+
+
+def column_of(task: Task, name: str, y: Mapping[str, Any]) -> Any:
+    """The weight column `name` of `task` in `y`.
+
+    Raises:
+        ValueError: If `y` has no such column.
+    """
+    if y.get(name) is None:
+        raise ValueError(
+            f"Labels must hold the weight column of task {task.name!r}. "
+            f"Missing: {name!r}. Received: {list(y)}"
+        )
+    return y[name]
 
 
 def read_labels(
@@ -128,13 +141,7 @@ def _is_valid(raw: Any, task: Task) -> Any:
 def _weight_factors(task: Task, y: Mapping[str, Any], sample_weight: Any) -> list[Any]:
     given = sample_weight.get(task.name) if isinstance(sample_weight, Mapping) else sample_weight
     factors = [] if given is None else [given]
-    for name in task.weight_column or ():
-        if name not in y:
-            raise ValueError(
-                f"Labels must hold the weight column of task {task.name!r}. "
-                f"Missing: {name!r}. Received: {sorted(y)}"
-            )
-        factors.append(y[name])
+    factors += [column_of(task, name, y) for name in task.weight_column or ()]
     return factors
 
 

@@ -83,15 +83,15 @@ class Objective:
         """Cross-entropy of the product of probabilities along the chain, where it is known."""
         chain = [*reversed(group.chains[0]), group.task]
         labels, mask = (ops.expand_dims(x, -2) for x in joint_labels(chain, y))  # (B, 1, 1)
-        logs = [self._log_probability(task, outputs) for task in chain]
+        logs = [self._log_probability(task, outputs, mask) for task in chain]
         weights = weigh(group.tasks, y, sample_weight, mask)
         return joint_crossentropy(labels, logs), mask, weights, labels
 
-    def _log_probability(self, task: Task, outputs: Mapping[str, Any]) -> Any:
+    def _log_probability(self, task: Task, outputs: Mapping[str, Any], mask: Any) -> Any:
         group = self._group_of[task.name]
         index = group.names.index(task.name)
         own = group.outputs(outputs)[..., index : index + 1, :]  # (B, 1, 1)
-        return log_probability(own, group.is_logits)
+        return log_probability(group.where_known(own, mask > 0), group.is_logits)
 
 
 def _sum_by_task(entries: Any) -> Any:

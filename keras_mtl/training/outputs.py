@@ -14,7 +14,11 @@ def graph_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any,
     """Inputs, outputs and the rest of the arguments that a model was made with."""
     names = ("inputs", "outputs")
     given = {**dict(zip(names, args, strict=False)), **kwargs}
-    if not all(name in given for name in names) or not isinstance(given["outputs"], Mapping):
+    outputs = given.get("outputs")
+    tensors = isinstance(outputs, Mapping) and all(
+        isinstance(output, keras.KerasTensor) for output in outputs.values()
+    )
+    if "inputs" not in given or not tensors or not outputs:
         raise ValueError(
             "A MultiTaskModel must be given `inputs` and a dict of `outputs` by task name. "
             f"Received: {given}"

@@ -27,7 +27,8 @@ class PackedLogs:
 
     def unpack(self, packed: Any) -> dict[str, Any]:
         """The logs by name, as NumPy views: an operation for each would cost too much."""
-        flat = ops.convert_to_numpy(packed)
+        # A multi-worker strategy with one worker hands the row back as it is.
+        flat = ops.convert_to_numpy(packed).reshape(-1)
         logs, start = {}, 0
         for name, shape in self._shapes.items():
             end = start + math.prod(shape)

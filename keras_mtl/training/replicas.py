@@ -37,6 +37,28 @@ def scope_of(model: keras.Model) -> AbstractContextManager[Any]:
     return model.distribute_strategy.scope() if _ON_TENSORFLOW else nullcontext()
 
 
+def is_chief() -> bool:
+    """Whether this process is the one that writes: the first worker, or the only process."""
+    if not _ON_TENSORFLOW:
+        return True
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().extended.should_checkpoint
+
+
+def gathered(value: int) -> list[int]:
+    """`value` as each worker has it, once for each replica; of one process, its own."""
+    if not (_ON_TENSORFLOW and _is_multi_worker()):
+        return [value]
+    import tensorflow as tf
+
+    def gather() -> Any:
+        return tf.distribute.get_replica_context().all_gather(tf.constant([value]), axis=0)
+
+    strategy = tf.distribute.get_strategy()
+    return strategy.experimental_local_results(strategy.run(gather))[0].numpy().tolist()
+
+
 def check_strategy() -> None:
     """Raises `ValueError` under a strategy that Keras 3 cannot train with."""
     if not _ON_TENSORFLOW:

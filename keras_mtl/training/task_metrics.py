@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_mtl.checks import check_identifier
 from keras_mtl.losses.entries import is_columnwise
 from keras_mtl.metrics.auc import AUC
 from keras_mtl.task import as_config
@@ -48,6 +49,15 @@ class TaskMetrics(keras.metrics.Metric):
             for task, value in metric.results().items()
         }
 
+    def result_names(self) -> list[str]:
+        """The keys of `result`, without computing it."""
+        return [
+            f"{task}_{metric.metric.name}"
+            for metrics in self._of_group
+            for metric in metrics
+            for task in metric.tasks
+        ]
+
     def reset_state(self) -> None:
         """Forgets all batches."""
         for metric in self._listed:
@@ -58,7 +68,7 @@ class StackedAUC:
     """AUC of every task of a binary group, from logits."""
 
     def __init__(self, group: TaskGroup) -> None:
-        self._names = group.names
+        self.tasks = group.names
         self.metric = AUC(num_labels=len(group.tasks), average=None, from_logits=True, name="auc")
 
     def update(self, group: TaskGroup, entries: Entries) -> None:
@@ -69,14 +79,14 @@ class StackedAUC:
 
     def results(self) -> dict[str, Any]:
         """AUC by task."""
-        return _split(self.metric.result(), self._names)
+        return _split(self.metric.result(), self.tasks)
 
 
 class StackedMean:
     """Weighted mean of a per-entry figure, for every task of a group."""
 
     def __init__(self, group: TaskGroup, name: str, figure: Callable[[Any, Any], Any]) -> None:
-        self._names = group.names
+        self.tasks = group.names
         self._figure = figure
         self.metric = EntryMean(len(group.tasks), name)
 
@@ -87,7 +97,7 @@ class StackedMean:
 
     def results(self) -> dict[str, Any]:
         """Means by task."""
-        return _split(self.metric.result(), self._names)
+        return _split(self.metric.result(), self.tasks)
 
 
 class TaskMetric:
@@ -99,7 +109,7 @@ class TaskMetric:
 
     def __init__(self, metric: Any, group: TaskGroup, index: int = 0) -> None:
         task = group.tasks[index]
-        self._name, self._index = task.name, index
+        self.tasks, self._index = [task.name], index
         self.metric = _fresh_metric(metric, task.kind)
         vectors = task.units > 1 and task.kind in ("multilabel", "regression")
         per_label = bool(getattr(self.metric, "num_labels", None))
@@ -109,7 +119,8 @@ class TaskMetric:
 
     def update(self, group: TaskGroup, entries: Entries) -> None:
         """Adds one batch."""
-        columns = (entries.labels.values, group.predictions(entries.outputs), entries.weights)
+        outputs = entries.vectors if self._vectors else entries.outputs
+        columns = (entries.labels.values, group.predictions(outputs), entries.weights)
         labels, outputs, weights = (_rows(x[..., self._index, :]) for x in columns)  # (N, U)
         if group.kind == "multiclass":
             labels = ops.cast(labels[:, 0], "int32")
@@ -124,7 +135,7 @@ class TaskMetric:
 
     def results(self) -> dict[str, Any]:
         """The metric's value, under the task's name."""
-        return {self._name: self.metric.result()}
+        return {task: self.metric.result() for task in self.tasks}
 
 
 class EntryMean(keras.metrics.Metric):
@@ -175,13 +186,13 @@ def _absolute(labels: Any, outputs: Any) -> Any:
 
 def _fresh_metric(metric: Any, kind: str) -> keras.metrics.Metric:
     """A metric object of this task alone, from a name, a config, an object or a function."""
-    if metric in ("auc", "AUC"):
+    if isinstance(metric, str) and metric in ("auc", "AUC"):
         return AUC(name=metric)
-    if metric in ("accuracy", "acc"):
+    if isinstance(metric, str) and metric in ("accuracy", "acc"):
         per_kind = keras.metrics.SparseCategoricalAccuracy
         made = per_kind if kind == "multiclass" else keras.metrics.BinaryAccuracy
         return made(name=metric)
-    found = keras.metrics.get(as_config(metric))
+    found = check_identifier("metrics", keras.metrics.get, as_config(metric))
     if not isinstance(found, keras.metrics.Metric):
         found = keras.metrics.MeanMetricWrapper(found, name=found.__name__)
     if isinstance(metric, str):

@@ -1,9 +1,11 @@
 """LossTracker: the logged losses, exact over the epoch."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_mtl.training.objective import TaskSums
@@ -50,6 +52,10 @@ class LossTracker(keras.metrics.Metric):
         total = ops.sum(losses * ops.array(self._weights, dtype="float32")) + additional
         return {"loss": total} | {f"{name}_loss": losses[t] for t, name in enumerate(self._names)}
 
+    def result_names(self) -> list[str]:
+        """The keys of `result`, without computing it."""
+        return ["loss", *(f"{name}_loss" for name in self._names)]
+
     def check_labels(self) -> None:
         """Raises `ValueError` for labels since the last reset that their tasks forbid."""
         counts = ops.convert_to_numpy(self._invalid)
@@ -63,6 +69,18 @@ class LossTracker(keras.metrics.Metric):
                     f"Received: {int(count)} labels outside, of mean value {value / count:g}; "
                     "they were left out of the loss"
                 )
+
+    def check_losses(self) -> None:
+        """Warns of tasks whose loss since the last reset is NaN or infinite."""
+        finite = np.isfinite(ops.convert_to_numpy(self._losses))
+        lost = [name for name, is_finite in zip(self._names, finite, strict=True) if not is_finite]
+        if lost:
+            warnings.warn(
+                f"The loss of {', '.join(lost)} is NaN or infinite, and so are weights that were "
+                "trained on it. Inputs that are not finite do that, and too high a learning rate; "
+                "`keras.callbacks.TerminateOnNaN` ends such a training.",
+                stacklevel=2,
+            )
 
 
 def mean_losses(sums: Any, counts: Any) -> Any:

@@ -84,14 +84,14 @@ def cgc(
         H. Tang et al., Progressive Layered Extraction (PLE), RecSys 2020, section 4.1.
     """
     network = Network(activation, normalization, dropout, kernel_regularizer, seed)
-    towers = Towers(tower_units, heads or {})
+    towers = Towers(tower_units, {} if heads is None else heads)
     stacked = sorted_tasks(tasks)
     # --- shared ---
     mixtures = CGC(
         len(stacked),
         shared_experts,
         per_task("task_experts", stacked, task_experts),
-        None if expert else expert_units,
+        expert_units if expert is None else None,
         gate_units,
         expert=expert,
         **network.options("cgc"),

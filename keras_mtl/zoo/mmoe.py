@@ -71,12 +71,12 @@ def mmoe(
         Mixture-of-Experts, KDD 2018, eq. 5 to 8; OMoE is their one-gate baseline.
     """
     network = Network(activation, normalization, dropout, kernel_regularizer, seed)
-    towers = Towers(tower_units, heads or {})
+    towers = Towers(tower_units, {} if heads is None else heads)
     # --- shared ---
     mixtures = MMoE(
         len(sorted_tasks(tasks)),
         num_experts,
-        None if expert else expert_units,
+        expert_units if expert is None else None,
         gate_units,
         one_gate,
         expert=expert,

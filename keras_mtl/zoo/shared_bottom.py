@@ -63,7 +63,7 @@ def shared_bottom(
         2018.
     """
     network = Network(activation, normalization, dropout, kernel_regularizer, seed)
-    towers = Towers(tower_units, heads or {})
+    towers = Towers(tower_units, {} if heads is None else heads)
     # --- shared ---
     bottom = Experts(1, bottom_units, **network.options("bottom"))
     # --- inputs ---

@@ -69,7 +69,7 @@ def single_task(
         The single-task rows of J. Ma et al., KDD 2018, and H. Tang et al., RecSys 2020.
     """
     network = Network(activation, normalization, dropout, kernel_regularizer, seed)
-    towers = Towers(tower_units, heads or {})
+    towers = Towers(tower_units, {} if heads is None else heads)
     stacked = sorted_tasks(tasks)
     # --- inputs ---
     x, separate = as_separate_representations(inputs, stacked, seed)  # (B, ..., T, D) if separate

@@ -6,8 +6,10 @@ import keras
 import numpy as np
 
 from keras_mtl import MultiTaskModel, Task, zoo
+from tests.zoo.small import TRUNKS
 
 BATCH_SIZE = 16
+STOPPING = {"patience": 1, "restore_best_weights": True}
 TASKS = [
     Task("click", class_weight={0: 1.0, 1: 3.0}, weight=2.0),
     Task("buy", given="click", trained_on="all"),
@@ -36,39 +38,39 @@ def make_data(num_rows: int, seed: int) -> tuple[np.ndarray, dict[str, np.ndarra
     return x, labels
 
 
-def make_model() -> MultiTaskModel:
-    """A compiled model; under a strategy, within its scope."""
-    model = zoo.mmoe(
-        5,
-        TASKS,
-        num_experts=2,
-        expert_units=4,
-        tower_units=3,
-        kernel_regularizer=keras.regularizers.L2(0.01),
-        seed=0,
-    )
+def make_model(name: str = "mmoe") -> MultiTaskModel:
+    """The small model of a constructor, compiled; under a strategy, within its scope."""
+    arguments = {"tower_units": 3, "kernel_regularizer": keras.regularizers.L2(0.01), "seed": 0}
+    model = zoo.create(name, 5, TASKS, **{**arguments, **TRUNKS.get(name, {})})
     model.compile(keras.optimizers.SGD(0.2), loss_weights={"buy": 0.5})
     return model
 
 
-def run(model: MultiTaskModel) -> dict[str, np.ndarray]:
-    """Every number of fit with validation, evaluate and predict, and the weights after it."""
-    # The last batch has one row: a second replica gets none.
+def run(model: MultiTaskModel, *, datasets: bool = False) -> dict[str, np.ndarray]:
+    """Every number of fit with validation, evaluate and predict, and the weights after it.
+
+    Losses fall, so a stop by their maximum comes after the second epoch and restores the first.
+
+    Args:
+        model: what `make_model` made.
+        datasets: whether data come as `tf.data.Dataset`s instead of arrays.
+    """
+    # The last batch has one row: all replicas but one get none.
     x, y = make_data(2 * BATCH_SIZE + 1, seed=0)
-    unseen, labels = make_data(BATCH_SIZE + 5, seed=1)
+    weight = {"click": np.linspace(0.0, 2.0, len(x)).astype("float32")}
+    unseen = make_data(BATCH_SIZE + 5, seed=1)
     history = model.fit(
-        x,
-        y,
-        sample_weight={"click": np.linspace(0.0, 2.0, len(x)).astype("float32")},
+        **_given(datasets, x=x, y=y, sample_weight=weight),
+        validation_data=_batches(unseen) if datasets else unseen,
         class_weight={"topic": {0: 1.0, 1: 2.0, 2: 0.5}},
-        validation_data=(unseen, labels),
-        batch_size=BATCH_SIZE,
-        epochs=2,
+        callbacks=[keras.callbacks.EarlyStopping("val_click_loss", mode="max", **STOPPING)],
+        epochs=4,
         shuffle=False,
         verbose=0,
     ).history
-    figures = model.evaluate(unseen, labels, batch_size=BATCH_SIZE, return_dict=True, verbose=0)
-    outputs = model.predict(unseen, batch_size=BATCH_SIZE, verbose=0)
+    evaluated = _given(datasets, x=unseen[0], y=unseen[1])
+    figures = model.evaluate(**evaluated, return_dict=True, verbose=0)
+    outputs = model.predict(**_given(datasets, x=unseen[0]), verbose=0)
     weights = {weight.path: keras.ops.convert_to_numpy(weight.value) for weight in model.weights}
     parts: dict[str, dict[str, Any]] = {
         "history": history,
@@ -81,6 +83,19 @@ def run(model: MultiTaskModel) -> dict[str, np.ndarray]:
         for part, values in parts.items()
         for name, value in values.items()
     }
+
+
+def _given(datasets: bool, **arrays: Any) -> dict[str, Any]:
+    """Data as arguments of `fit`, `evaluate` or `predict`."""
+    if datasets:
+        return {"x": _batches(tuple(arrays.values()))}
+    return {**arrays, "batch_size": BATCH_SIZE}
+
+
+def _batches(arrays: tuple[Any, ...]) -> Any:
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices(arrays).batch(BATCH_SIZE)
 
 
 def assert_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:

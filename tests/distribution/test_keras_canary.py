@@ -1,7 +1,7 @@
 """Private functions of Keras that the package stands on: these tests tell when Keras moves them.
 
-Where one fails because Keras no longer has the fault, the override in `keras_mtl/model.py` or
-`keras_mtl/training/replicas.py` can go.
+Where one fails because Keras no longer has the fault, the override in `keras_mtl/model.py`,
+`keras_mtl/training/replicas.py` or `keras_mtl/training/seeds.py` can go.
 """
 
 from types import SimpleNamespace
@@ -66,11 +66,15 @@ def test_keras_still_reduces_a_whole_batch_to_build():
 
 
 def test_keras_still_averages_scalars_over_an_axis(monkeypatch):
-    """The second fault: logs are scalars, and have no axis 0."""
+    """The second fault, seen from the step: logs are scalars, and have no axis 0."""
     reduced = []
-    strategy = SimpleNamespace(reduce=lambda *args, **options: reduced.append((args, options)))
+    model = plain()
+    model._distribute_strategy = SimpleNamespace(
+        run=lambda function, args: function(*args),
+        reduce=lambda *args, **options: reduced.append((args, options)),
+    )
     monkeypatch.setattr(trainer, "_collective_all_reduce_multi_worker", lambda strategy: True)
-    trainer.reduce_per_replica({"loss": 1.0}, strategy, "auto")
+    model._make_function(lambda data: {"loss": 1.0})(iter([(X, Y)]))
     assert reduced == [(("MEAN", 1.0), {"axis": 0})]
 
 
@@ -90,3 +94,15 @@ def test_keras_still_tracks_the_loss_by_rows():
     model.train_step((X, Y))
     model.test_step((X[:3], Y[:3]))
     assert fed == [4, 3]
+
+
+def test_keras_still_leaves_random_states_out_of_weights(tmp_path):
+    """What `keras_mtl/training/seeds.py` adds."""
+    model, fresh = (
+        keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.5, seed=0)]) for _ in range(2)
+    )
+    model(X, training=True)
+    model.save_weights(tmp_path / "model.weights.h5")
+    fresh.load_weights(tmp_path / "model.weights.h5")
+    drawn, loaded = (each.non_trainable_variables[0].numpy()[1] for each in (model, fresh))
+    assert (drawn, loaded) == (1, 0)

@@ -1,72 +1,74 @@
-"""2 worker processes = 1 process."""
+"""2 worker processes = 1 process, for every constructor; what the chief writes is whole."""
 
-import json
-import os
-import socket
-import subprocess
-import sys
+import functools
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tests.distribution.problem import assert_same, make_model, run
+from keras_mtl import zoo
+from tests.distribution import cluster
+from tests.distribution.problem import BATCH_SIZE, assert_same, make_data, make_model, run
 
-ROOT = Path(__file__).parents[2]
-TIMEOUT = 480  # seconds; an idle machine takes 30
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("localhost", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+WORKER = str(Path(__file__).with_name("worker.py"))
+ALL = [*zoo.list_models(), "mmoe-datasets"]
 
 
-def start_worker(index: int, addresses: list[str], folder: Path) -> subprocess.Popen:
-    cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    settings = {
-        "TF_CONFIG": json.dumps(cluster),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "PYTHONPATH": paths,
-        "CUDA_VISIBLE_DEVICES": "-1",
-    }
-    with open(folder / f"{index}.log", "w") as log:
-        return subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("worker.py")), f"{folder}/{index}.npz"],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **settings},
-        )
+def run_workers(folder: Path, num_devices: int, cases: list[str], timeout: float) -> Path:
+    """Runs one pair of workers over all cases; returns where their results are."""
+    with cluster.started([WORKER, str(num_devices), *cases], folder) as workers:
+        workers.succeed(timeout)
+    return folder
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """What each of two workers found."""
-    folder = tmp_path_factory.mktemp("workers")
-    addresses = [f"localhost:{port}" for port in free_ports(2)]
-    workers = [start_worker(index, addresses, folder) for index in range(2)]
-    try:
-        codes = [worker.wait(timeout=TIMEOUT) for worker in workers]
-    finally:
-        for worker in workers:
-            worker.kill()
-            worker.wait()
-    logs = "\n".join((folder / f"{index}.log").read_text()[-2000:] for index in range(2))
-    assert codes == [0, 0], logs
-    found = []
+def pair(tmp_path_factory):
+    """Two workers that trained one model; an idle machine takes 25 s."""
+    return run_workers(tmp_path_factory.mktemp("pair"), 1, ["mmoe"], timeout=300)
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["2x1", "2x2"])
+def workers(request, tmp_path_factory):
+    """Two workers that trained every model, each on one or two devices."""
+    folder = tmp_path_factory.mktemp(f"by{request.param}")
+    return run_workers(folder, request.param, ALL, timeout=1200)
+
+
+@functools.cache
+def of_one_process(constructor: str) -> dict[str, np.ndarray]:
+    return run(make_model(constructor))
+
+
+def assert_same_as_one_process(folder: Path, case: str) -> None:
     for index in range(2):
-        with np.load(folder / f"{index}.npz") as arrays:
-            found.append(dict(arrays))
-    return found
+        with np.load(folder / f"{index}" / f"{case}.npz") as found:
+            assert_same(dict(found), of_one_process(case.partition("-")[0]))
+
+
+def test_two_workers_give_the_numbers_of_one_process(pair):
+    assert_same_as_one_process(pair, "mmoe")
 
 
 @pytest.mark.slow
-def test_two_workers_give_the_numbers_of_one_process(results):
-    expected = run(make_model())
-    for found in results:
-        assert_same(found, expected)
+@pytest.mark.parametrize("case", ALL)
+def test_workers_with_devices_give_the_numbers_of_one_process(workers, case):
+    assert_same_as_one_process(workers, case)
+
+
+def test_the_chief_alone_saves_and_exports(pair):
+    unseen, _ = make_data(BATCH_SIZE + 5, seed=1)
+    predicted = keras.saving.load_model(pair / "0" / "chief.keras").predict(unseen, verbose=0)
+    served = tf.saved_model.load(str(pair / "0" / "chief" / "1")).signatures["serving_default"]
+    outputs = served(features=tf.constant(unseen))
+    with np.load(pair / "0" / "mmoe.npz") as found:
+        for task, values in predicted.items():
+            np.testing.assert_allclose(values, found[f"predict:{task}"], atol=1e-6)
+            np.testing.assert_allclose(outputs[task], found[f"predict:{task}"], atol=1e-6)
+
+
+def test_workers_at_different_steps_do_not_train_on(pair):
+    for index in range(2):
+        sentence = "give each the chief's backup. Received: steps of the workers' optimizers=[0, 1]"
+        assert sentence in (pair / f"{index}.log").read_text()

@@ -1,15 +1,13 @@
 """The model that tests of the export share, and the server that they ask."""
 
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_mtl import Task, features, zoo
-
-ANSWER = Path(__file__).with_name("answer_requests.py")
+from keras_mtl.serving.server import Request, answer
 
 
 def raw_columns(num_rows: int, seed: int) -> dict[str, np.ndarray]:
@@ -68,24 +66,50 @@ def make_trained(table: features.TabularFeatures) -> keras.Model:
     return model
 
 
-def serve(path: Path, folder: Path, requests: dict[str, tuple[str, dict]]) -> dict[str, dict]:
+def serve(path: Path, requests: dict[str, tuple[str, dict]]) -> dict[str, dict]:
     """Answers to requests (signature, arrays) by name, from a process without Keras."""
-    for name, (signature, arrays) in requests.items():
-        sent = {key: as_sent(array) for key, array in arrays.items()}
-        np.savez(folder / f"{signature}@{name}.request.npz", **sent)
-    command = [sys.executable, "-P", str(ANSWER), str(path), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    answers = {}
-    for name in requests:
-        with np.load(folder / f"{name}.answer.npz") as answer:
-            answers[name] = dict(answer)
-    return answers
+    sent = [
+        Request(signature, {key: as_sent(array) for key, array in arrays.items()})
+        for signature, arrays in requests.values()
+    ]
+    answers = answer(path, sent)
+    assert [answered.error for answered in answers] == [None] * len(answers)
+    return {name: answered.outputs for name, answered in zip(requests, answers, strict=True)}
 
 
 def as_sent(array: np.ndarray) -> np.ndarray:
     """Strings as bytes, numbers as the signature has them."""
     array = np.asarray(array)
     if array.dtype.kind in "OU":
-        return np.vectorize(lambda text: text.encode(), otypes=["S12"])(array)
+        return np.vectorize(_bytes, otypes=[object])(array)
     return array.astype("float32") if array.dtype == np.float64 else array
+
+
+def _bytes(text: str | bytes | None) -> bytes:
+    return text if isinstance(text, bytes) else (text or "").encode()
+
+
+def serialized(raw: dict[str, np.ndarray]) -> np.ndarray:
+    """Rows as serialized `tf.train.Example`s; a feature without a value is left out."""
+    rows = range(len(next(iter(raw.values()))))
+    return np.array([_example(raw, row).SerializeToString() for row in rows], object)
+
+
+def _example(raw: dict[str, np.ndarray], row: int) -> Any:
+    import tensorflow as tf
+
+    example = tf.train.Example()
+    for name, column in raw.items():
+        values = np.atleast_1d(column[row]).tolist()
+        feature = example.features.feature
+        if isinstance(values[0], str | bytes | None):
+            known = [_bytes(value) for value in values if value]
+            if known:
+                feature[name].bytes_list.value.extend(known)
+        elif isinstance(values[0], float):
+            known = [value for value in values if value == value]
+            if known:
+                feature[name].float_list.value.extend(known)
+        else:
+            feature[name].int64_list.value.extend(values)
+    return example

@@ -1,8 +1,12 @@
 """Columns may be called anything."""
 
+import keras
+import numpy as np
 import pytest
 
+from keras_mtl import MultiTaskModel, Task
 from keras_mtl.serving.argument_names import argument_names
+from tests.serving.served import serve
 
 
 def test_names_that_tensorflow_takes_stay():
@@ -23,3 +27,16 @@ def test_arguments_stay_apart():
     arguments = argument_names(alike)
     folded = {argument.casefold().replace("-", "_") for argument in arguments.values()}
     assert len(folded) == len(alike)
+
+
+def test_an_input_may_bear_the_argument_of_another(tmp_path):
+    """`input_1` is reserved and becomes `input_0`; `input_2` becomes `input_1`."""
+    inputs = {name: keras.Input((1,), name=name) for name in ("class", "input_0", "input_1")}
+    total = keras.layers.Concatenate()([inputs[name] for name in sorted(inputs)])
+    kernel = keras.initializers.Constant(np.array([[1.0], [10.0], [100.0]]))
+    outputs = {"a": keras.layers.Dense(1, kernel_initializer=kernel)(total)}
+    model = MultiTaskModel(inputs=inputs, outputs=outputs, tasks=[Task("a", "regression")])
+    model.export(tmp_path / "1", verbose=False)
+    rows = {name: np.full((1, 1), i, "float32") for i, name in enumerate(sorted(inputs), 1)}
+    answers = serve(tmp_path / "1", {"all": ("packed", rows)})
+    np.testing.assert_allclose(answers["all"]["a"], [[321.0]])

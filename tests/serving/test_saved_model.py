@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow.python.tools import saved_model_utils
 
 from keras_mtl import zoo
-from tests.serving.served import TASKS, raw_columns, serve
+from tests.serving.served import TASKS, raw_columns, serialized, serve
 
 NAMES = [task.name for task in TASKS]
 
@@ -33,15 +33,17 @@ def requests(exported):
         for signature in ("serving_default", *NAMES):
             made[f"{signature}_{size}"] = (signature, raw)
         made[f"packed_{size}"] = ("packed", exported.table.encode(raw))
+        made[f"examples_{size}"] = ("examples", {"examples": serialized(raw)})
     gaps = {name: column[:1].copy() for name, column in raw_columns(1, 1).items()}
     gaps |= {name: np.array([np.nan]) for name in ("Age", "age", "co$t/é")}
     gaps |= {"city of birth": np.array([""]), "class": np.array([""]), "seen": np.array([["", ""]])}
-    return made | {"gaps": ("serving_default", gaps)}
+    absent = {"examples": np.array([tf.train.Example().SerializeToString()], object)}
+    return made | {"gaps": ("serving_default", gaps), "absent": ("examples", absent)}
 
 
 @pytest.fixture(scope="module")
-def answers(exported, requests, tmp_path_factory):
-    return serve(exported.path, tmp_path_factory.mktemp("requests"), requests)
+def answers(exported, requests):
+    return serve(exported.path, requests)
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +53,8 @@ def expected(exported):
     return {size: predict(encode(raw_columns(size, 1)), verbose=0) for size in (1, 7)}
 
 
-def test_one_signature_for_all_one_a_task_and_a_packed_one(signatures):
-    assert set(signatures) == {"serving_default", "packed", *NAMES}
+def test_one_signature_for_all_one_a_task_a_packed_one_and_one_of_examples(signatures):
+    assert set(signatures) == {"serving_default", "packed", "examples", *NAMES}
 
 
 def test_raw_columns_go_by_their_own_names(signatures):
@@ -95,7 +97,7 @@ def test_outputs_are_float32_with_a_batch_dimension(signatures):
 
 
 @pytest.mark.parametrize("size", [1, 7])
-@pytest.mark.parametrize("signature", ["serving_default", "packed", *NAMES])
+@pytest.mark.parametrize("signature", ["serving_default", "packed", "examples", *NAMES])
 def test_a_server_answers_what_predict_gives(signature, size, answers, expected):
     answer = answers[f"{signature}_{size}"]
     tasks = [signature] if signature in NAMES else NAMES
@@ -106,7 +108,7 @@ def test_a_server_answers_what_predict_gives(signature, size, answers, expected)
         np.testing.assert_allclose(answer[task], expected[size][task], atol=1e-6, err_msg=task)
 
 
-@pytest.mark.parametrize("signature", ["serving_default", "packed", "buy"])
+@pytest.mark.parametrize("signature", ["serving_default", "packed", "examples", "buy"])
 def test_a_product_over_all_rows_is_served_beside_the_conditional(signature, answers, expected):
     joint = expected[7]["view"] * expected[7]["buy"]
     np.testing.assert_allclose(answers[f"{signature}_7"]["buy_joint"], joint, atol=1e-6)
@@ -123,17 +125,24 @@ def test_missing_values_are_served_as_they_were_trained(answers, exported, reque
             np.testing.assert_allclose(answers["gaps"][task], prediction[task], atol=1e-6)
 
 
+def test_absent_features_of_an_example_are_missing_values(answers, exported):
+    raw = {name: np.array([None], object) for name in raw_columns(1, 0)}
+    prediction = exported.model.predict(exported.table.encode(raw | {"seen": [[]]}), verbose=0)
+    for task in NAMES:
+        np.testing.assert_allclose(answers["absent"][task], prediction[task], atol=1e-6)
+
+
 def test_variables_are_stored_once_and_only_those_that_predict(exported):
     stored = [
-        tuple(shape)
+        int(np.prod(shape))
         for name, shape in tf.train.list_variables(str(exported.path / "variables" / "variables"))
         if name != "_CHECKPOINTABLE_OBJECT_GRAPH"
     ]
-    needed = [tuple(weight.shape) for weight in exported.model.weights]
+    needed = [int(np.prod(weight.shape)) for weight in exported.model.weights]
     assert exported.model.optimizer.variables, "the model has more to leave out"
     assert any("seed" in variable.path for variable in exported.model.variables)
     assert Counter(stored) == Counter(needed)
-    values = 4 * sum(int(np.prod(shape)) for shape in needed)
+    values = 4 * sum(needed)
     (data,) = (exported.path / "variables").glob("*.data-*")
     graph = 20_000  # names of the objects
     assert values <= data.stat().st_size <= values + graph

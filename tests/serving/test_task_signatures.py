@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_mtl import Task, features, zoo
-from keras_mtl.serving import saved_model
+from keras_mtl.serving.signatures import signature_functions
 
 TASKS = ["a", "b", "c", "d"]
 
@@ -23,6 +23,9 @@ def products(function) -> int:
         assert left[-1] in (depth, None)
         kernels = left[-2] if None in stack else int(np.prod(stack))  # of a row: mixtures
         total += kernels * depth * width
+    for op in operations(function, "Mul"):  # products of one unit are sums of these
+        left, right = (tensor.shape.as_list() for tensor in op.inputs)
+        total += int(np.prod(right)) if len(right) == 2 and left[1:] == right else 0
     return total
 
 
@@ -40,7 +43,7 @@ def table():
 
 def signatures(constructor, inputs, **arguments):
     # A graph of its own for every case: functions only, nothing is written.
-    return saved_model._signatures(constructor(inputs, TASKS, **arguments))
+    return signature_functions(constructor(inputs, TASKS, **arguments))
 
 
 def test_towers_of_other_tasks_that_stand_apart_are_left_out():
@@ -69,7 +72,7 @@ def test_single_task_computes_one_network(table):
 def test_single_task_looks_up_one_set_of_embeddings(table):
     model = zoo.single_task(table, TASKS, hidden_units=8)
     paths = {variable.value.ref(): variable.path for variable in model.variables}
-    found = saved_model._signatures(model)
+    found = signature_functions(model)
     for task in TASKS:
         read = [paths[variable.ref()] for variable in found[task].variables]
         embeddings = [path for path in read if path.startswith("embeddings")]
@@ -113,7 +116,7 @@ def test_a_reloaded_model_and_a_copy_leave_out_as_much(tmp_path):
     model = zoo.cgc(5, TASKS, task_experts=OWN, tower_units=towers, heads=heads)
     model.save(tmp_path / "m.keras")
     found = [
-        {task: products(function) for task, function in saved_model._signatures(one).items()}
+        {task: products(function) for task, function in signature_functions(one).items()}
         for one in (
             model,
             keras.saving.load_model(tmp_path / "m.keras"),
@@ -127,5 +130,5 @@ def test_a_reloaded_model_and_a_copy_leave_out_as_much(tmp_path):
 def test_a_task_given_another_computes_the_two():
     tasks = ["a", "b", Task("c", given="b", trained_on="all"), "d"]
     model = zoo.single_task(5, tasks, hidden_units=8, tower_units=3)
-    found = saved_model._signatures(model)
+    found = signature_functions(model)
     assert products(found["c"]) == 2 * products(found["b"]) == 2 * (5 * 8 + 8 * 3 + 3)

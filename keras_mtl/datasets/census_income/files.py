@@ -21,6 +21,10 @@ def find_files(data_dir: str | os.PathLike[str] | None) -> tuple[Path, Path]:
     Raises:
         FileNotFoundError: If they are in neither, or no folder is named.
     """
+    if not isinstance(data_dir, str | os.PathLike | None):
+        raise TypeError(
+            f"Argument `data_dir` must be the path of a folder. Received: data_dir={data_dir!r}"
+        )
     given = os.environ.get(DATA_VARIABLE) if data_dir is None else data_dir
     for folder in () if given is None else (Path(given), Path(given) / "census_income"):
         train, test = _find(folder, TRAIN_FILE), _find(folder, TEST_FILE)

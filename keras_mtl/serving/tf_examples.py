@@ -1,0 +1,96 @@
+"""`tf.train.Example` protos: what a signature parses, and how arrays become them."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_mtl.features.vocabulary import MISSING_INTEGER
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+EXAMPLES = "examples"
+
+Tensors = dict[str, Any]
+
+
+def parser_of_columns(specs: "Mapping[str, tf.TensorSpec]") -> Callable[[Any], Tensors]:
+    """Serialized examples (B,) -> raw columns; an absent feature is a missing value.
+
+    Args:
+        specs: of the columns: (B,), or (B, S) of a sequence, as string, int64 or float32.
+    """
+    import tensorflow as tf
+
+    missing = {tf.string: "", tf.int64: MISSING_INTEGER, tf.float32: float("nan")}
+    features = {
+        name: tf.io.FixedLenFeature([], spec.dtype, missing[spec.dtype])
+        if spec.shape.rank == 1
+        else tf.io.RaggedFeature(spec.dtype, row_splits_dtype=tf.int64)
+        for name, spec in specs.items()
+    }
+    return lambda examples: tf.io.parse_example(examples, features)
+
+
+def parser_of_inputs(specs: "Mapping[str, tf.TensorSpec]") -> Callable[[Any], Tensors] | None:
+    """Serialized examples (B,) -> a model's own inputs, all of them required.
+
+    None where an example, which is a flat list, does not tell the shape of an input.
+    """
+    import tensorflow as tf
+
+    shapes = {name: spec.shape[1:] for name, spec in specs.items()}
+    if not all(shape.is_fully_defined() for shape in shapes.values()):
+        return None
+    features = {
+        name: tf.io.FixedLenFeature(shapes[name], _feature_dtype(spec.dtype))
+        for name, spec in specs.items()
+    }
+
+    def parse(examples: Any) -> Tensors:
+        parsed = tf.io.parse_example(examples, features)
+        return {
+            name: value if specs[name].dtype == tf.string else tf.cast(value, specs[name].dtype)
+            for name, value in parsed.items()
+        }
+
+    return parse
+
+
+def as_examples(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Arrays (B, ...) by feature -> serialized examples (B,), as a client sends them."""
+    from tensorflow.train import Example, Features
+
+    rows = zip(*columns.values(), strict=True)
+    examples = [
+        Example(
+            features=Features(
+                feature={
+                    name: _feature(np.ravel(value).tolist(), columns[name].dtype.kind)
+                    for name, value in zip(columns, row, strict=True)
+                }
+            )
+        )
+        for row in rows
+    ]
+    return np.array([example.SerializeToString() for example in examples], object)
+
+
+def _feature(values: list[Any], kind: str) -> Any:
+    from tensorflow.train import BytesList, Feature, FloatList, Int64List
+
+    if kind == "O":
+        return Feature(bytes_list=BytesList(value=values))
+    if kind in "biu":
+        return Feature(int64_list=Int64List(value=map(int, values)))
+    return Feature(float_list=FloatList(value=values))
+
+
+def _feature_dtype(dtype: "tf.DType") -> "tf.DType":
+    """The nearest of the three types that an example holds."""
+    import tensorflow as tf
+
+    if dtype == tf.string:
+        return tf.string
+    return tf.float32 if dtype.is_floating else tf.int64

@@ -1,0 +1,113 @@
+"""Data sets, and the functions that find constructors."""
+
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from keras_mtl import MultiTaskModel, Task, datasets, features, zoo
+from keras_mtl.datasets.dataset import Dataset
+from tests.conformance.case import Anew, Arrays, Case
+from tests.conformance.cases.layers import TASKS
+from tests.conformance.cases.tables import WITHOUT_MODEL
+from tests.conformance.draws import labels, numbers
+from tests.datasets.census_files import write_files
+
+NAMES_ONLY = dict.fromkeys(WITHOUT_MODEL, "it finds names and makes nothing")
+NO_CLASS = {
+    "config": "a data set is a function, which has no configuration",
+    "slices": "a data set has no weights",
+}
+
+
+def cases() -> Iterator[Case]:
+    """Every data set as it is trained on, and the registry."""
+    yield synthetic("")
+    yield synthetic(
+        "options", correlation=0.9, num_valid=4, num_test=4, num_sines=2, scale=2.0, noise=0.0
+    )
+    yield Case(
+        public="datasets.census_income.load",
+        arguments={"data_dir": Anew(census_folder)},
+        weights=7,
+        model=on_census,
+        inputs=lambda rows, seed: census_table().encode(census_columns(rows)),
+        raw=lambda rows, seed: census_columns(rows),
+        labels=lambda rows, seed: first(census().train.labels, rows),
+        exempt=NO_CLASS,
+    )
+    yield Case(
+        public="zoo.create",
+        arguments={"name": "mmoe", "inputs": 5, "tasks": TASKS},
+        weights=12,
+        model=lambda seed: zoo.create("mmoe", 5, TASKS, expert_units=4, tower_units=4, seed=seed),
+        inputs=numbers(5),
+        labels=labels(TASKS),
+        exempt={"slices": "see `zoo.mmoe`"},
+    )
+    yield Case(public="zoo.get_constructor", arguments={"name": "ple"}, exempt=NAMES_ONLY)
+    yield Case(public="zoo.list_models", arguments={"pattern": "*moe"}, exempt=NAMES_ONLY)
+    yield served("check_export", path="export/1")
+    yield served("ExportReport", folder=Path("export/1"), signatures={}, checks=())
+
+
+def synthetic(option: str, **options: Any) -> Case:
+    """The case of synthetic tasks."""
+    arguments = {"num_tasks": 3, "num_train": 40, "num_features": 6, **options}
+    tasks = [Task(f"task_{index}", "regression") for index in range(3)]
+
+    def drawn(seed: int) -> Dataset:
+        return datasets.synthetic_tasks.load(**arguments, seed=seed)
+
+    return Case(
+        public="datasets.synthetic_tasks.load",
+        option=option,
+        arguments={**arguments, "seed": 3},
+        weights=6,
+        model=lambda seed: zoo.shared_bottom(6, tasks, tower_units=4, seed=seed),
+        inputs=lambda rows, seed: drawn(seed).train.columns["features"][:rows],
+        labels=lambda rows, seed: first(drawn(seed).train.labels, rows),
+        exempt=NO_CLASS,
+    )
+
+
+def first(arrays: Arrays, rows: int) -> Arrays:
+    return {name: values[:rows] for name, values in arrays.items()}
+
+
+@cache
+def census_folder() -> Path:
+    """Files of the publisher's form, of made-up persons."""
+    return write_files(Path(tempfile.mkdtemp()), train=40)
+
+
+@cache
+def census() -> Dataset:
+    return datasets.census_income.load(census_folder())
+
+
+def census_columns(rows: int) -> Arrays:
+    return first(census().train.columns, rows)
+
+
+def census_table() -> features.TabularFeatures:
+    data = census()
+    table = features.TabularFeatures(
+        categorical=data.categorical, numeric=data.numeric, embedding_dim=2
+    )
+    return table.adapt(data.train.columns)
+
+
+def on_census(seed: int) -> MultiTaskModel:
+    tasks = ["income", "marital"]
+    return zoo.shared_bottom(census_table(), tasks, bottom_units=4, tower_units=4, seed=seed)
+
+
+def served(name: str, **arguments: Any) -> Case:
+    """The case of what checks an export."""
+    return Case(
+        public=f"serving.{name}",
+        arguments=arguments,
+        exempt=dict.fromkeys(WITHOUT_MODEL, "it looks at files, and makes no model"),
+    )

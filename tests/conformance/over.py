@@ -1,0 +1,38 @@
+"""Runs a guarantee over all cases that it can be asked of."""
+
+from typing import Any
+
+import pytest
+
+from tests.conformance.case import GUARANTEES, Case
+from tests.conformance.cases import CASES
+
+ASKED: set[str] = set()
+"""Guarantees that some test asks for."""
+
+
+def held_to(guarantee: str) -> list[Case]:
+    """The cases that no reason exempts."""
+    assert guarantee in GUARANTEES
+    ASKED.add(guarantee)
+    return [case for case in CASES if guarantee not in case.exempt]
+
+
+def over(guarantee: str, *, slow_options: bool = False) -> Any:
+    """Parametrises a test by `case`; with `slow_options` all but the plain ones are slow."""
+    return pytest.mark.parametrize(
+        "case",
+        [
+            pytest.param(
+                case, id=case.name, marks=[pytest.mark.slow] * bool(slow_options and case.option)
+            )
+            for case in held_to(guarantee)
+        ],
+    )
+
+
+def selected(request: pytest.FixtureRequest) -> list[Case]:
+    """The cases that tests of the requesting module run over this time, each once."""
+    items = [item for item in request.session.items if item.path == request.path]
+    params = [item.callspec.params for item in items if hasattr(item, "callspec")]
+    return list({p["case"].name: p["case"] for p in params if "case" in p}.values())
