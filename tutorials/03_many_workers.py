@@ -140,9 +140,10 @@ for name in sorted(together):
 # %% [markdown]
 # ## When a machine dies
 #
-# The others cannot go on without its share. Within seconds they end with an `UnavailableError`. Start the whole job again, as cluster managers do: it goes on after the last
-# epoch that was backed up, and ends with the weights of a run in which nothing had happened, to the
-# last bit. Dropout goes on with the draws it would have made. Two conditions:
+# The others cannot go on without its share. Within seconds they end with an `UnavailableError`. Start
+# the whole job again, as cluster managers do: it goes on after the last epoch that was backed up, and
+# ends with the weights of a run in which nothing had happened, to the last bit. Dropout goes on with
+# the draws it would have made. Two conditions:
 #
 # - **Rows come in the same order in every epoch.** So they do with arrays after `set_random_seed`. A
 #   `tf.data` pipeline that shuffles anew in every epoch starts with its first order again; the result
