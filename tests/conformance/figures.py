@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 Arrays = dict[str, np.ndarray]
+AUC_TOLERANCE = 1e-4
 
 
 def trained(model: keras.Model, x: Any, y: Arrays, **options: Any) -> Arrays:
@@ -35,4 +36,6 @@ def assert_same(found: Arrays, expected: Arrays, tolerance: float = 1e-5) -> Non
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         assert np.isfinite(value).all(), name
-        np.testing.assert_allclose(found[name], value, rtol=tolerance, atol=tolerance, err_msg=name)
+        # AUC places scores in bins: their rounding moves it further than it moves a mean.
+        near = max(tolerance, AUC_TOLERANCE) if tolerance and name.endswith("auc") else tolerance
+        np.testing.assert_allclose(found[name], value, rtol=near, atol=near, err_msg=name)
