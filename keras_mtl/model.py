@@ -209,7 +209,9 @@ class MultiTaskModel(keras.Model):
         """This replica's part of the step's loss; the parts of all replicas add up to it."""
         y = as_label_dict(self.tasks, y)
         sums = self._objective(y_pred, y, sample_weight, self._class_weight)
-        additional = sum((ops.sum(loss) for loss in self.losses), ops.zeros(()))
+        # Of layers in half precision as well.
+        added = (ops.sum(ops.cast(loss, "float32")) for loss in self.losses)
+        additional = sum(added, ops.zeros((), "float32"))
         self._loss_tracker.accumulate(sums, additional)
         losses = mean_losses(sums.losses, replicas.global_sum(sums.counts))  # (T,)
         weighted = ops.sum(losses * ops.array(self._loss_weights, dtype="float32"))
