@@ -14,15 +14,21 @@ def held_to(guarantee: str) -> list[Case]:
     return [case for case in CASES if guarantee not in case.exempt]
 
 
-def over(guarantee: str, *, slow_options: bool = False) -> Any:
-    """Parametrises a test by `case`; with `slow_options` all but the plain ones are slow."""
+def over(guarantee: str, *, slow_options: bool = False, quick: tuple[str, ...] = ("",)) -> Any:
+    """Parametrises a test by `case`.
+
+    With `slow_options` only plain cases are quick, and of these only those whose names begin as one
+    of `quick` says.
+    """
+    slow = [
+        slow_options and bool(case.option or not case.public.startswith(quick))
+        for case in held_to(guarantee)
+    ]
     return pytest.mark.parametrize(
         "case",
         [
-            pytest.param(
-                case, id=case.name, marks=[pytest.mark.slow] * bool(slow_options and case.option)
-            )
-            for case in held_to(guarantee)
+            pytest.param(case, id=case.name, marks=[pytest.mark.slow] * is_slow)
+            for case, is_slow in zip(held_to(guarantee), slow, strict=True)
         ],
     )
 

@@ -15,7 +15,7 @@ from tests.conformance.cases.layers import LayerCase
 from tests.conformance.figures import assert_same, weights
 from tests.conformance.over import held_to, over
 
-DRAWS = 40
+DRAWS = 20
 LAYERS = [case for case in held_to("weights") if isinstance(case, LayerCase)]
 
 
