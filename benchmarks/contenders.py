@@ -135,7 +135,7 @@ SERVERS = (
 MANY_TASKS = (("mmoe", 64), ("ple", 64), ("shared_bottom", 617))
 
 SCALED = tuple(
-    replace(entry, backends=(), benchmarks=("scaling",), worker="benchmarks.scaling_worker")
+    replace(entry, backends=(), benchmarks=("scaling",))
     for entry in _of_model("mmoe")
     if entry.name in (OURS_BEST, OURS_DEFAULT, LIMIT)
 )
@@ -200,7 +200,7 @@ class Process:
         return self._read() | {"since_start": time.perf_counter() - self._started}
 
     def train(self, rows: int) -> dict[str, float]:
-        """Has the first `rows` rows trained on once: `wall` and `cpu` seconds."""
+        """Trains once on the first `rows` rows: `wall` and `cpu` seconds, `peak_mib` so far."""
         return self.ask(rows)
 
     def ask(self, *numbers: int) -> dict[str, Any]:

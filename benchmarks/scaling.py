@@ -132,15 +132,15 @@ def _costs(
             with reported():
                 process = stack.enter_context(Process(entry, setting.pythons, folder))
                 start = process.start()
-                process.ask(point.rows)  # compiles what a whole epoch needs
+                process.train(point.rows)  # compiles what a whole epoch needs
                 costs[entry.name] = Cost(start["first_step"], start["versions"])
                 processes[entry.name] = process
         for _ in range(setting.rounds):
             for name in list(processes):
                 with reported():
                     process = processes.pop(name)  # back in turn unless it ends
-                    reply = process.ask(point.rows)
-                    costs[name].steps.append(1000 * reply["seconds"] / (point.rows // point.batch))
+                    reply = process.train(point.rows)
+                    costs[name].steps.append(1000 * reply["wall"] / (point.rows // point.batch))
                     costs[name].peak_mib = reply["peak_mib"]
                     processes[name] = process
     return {name: cost for name, cost in costs.items() if cost.steps}

@@ -122,7 +122,8 @@ def measure(setting: Setting, model: str) -> list[Speed]:
                 running.remove(pair)  # back in turn unless it ends
                 with reported():
                     process, speed = pair
-                    speed.add(**process.train(speed.rows))
+                    reply = process.train(speed.rows)
+                    speed.add(reply["wall"], reply["cpu"])
                     running.append(pair)
     return [speed for speed in speeds if speed.wall]
 

@@ -8,6 +8,7 @@ import importlib
 import importlib.metadata
 import json
 import os
+import resource
 import sys
 import time
 from pathlib import Path
@@ -19,6 +20,8 @@ PACKAGES = (
     *("keras-mtl", "keras", "tensorflow", "jax", "deepctr"),
     *("torch", "torch-rechub", "LibMTL", "numpy"),
 )
+
+MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes in one of `ru_maxrss`
 
 
 def main(module: str, folder: str, options: str) -> None:
@@ -39,13 +42,16 @@ def main(module: str, folder: str, options: str) -> None:
         flops=getattr(contender, "flops", None),
     )
     for line in sys.stdin:
-        reply(replies, **_times(contender, int(line)))
+        reply(replies, **_cost(contender, int(line)))
 
 
-def _times(contender: Contender, rows: int) -> dict[str, float]:
+def _cost(contender: Contender, rows: int) -> dict[str, float]:
+    """Seconds of one pass, and the peak of the process' memory so far."""
     wall, cpu = time.perf_counter(), time.process_time()
     contender.train(rows)
-    return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+    seconds = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MEMORY_UNIT
+    return {**seconds, "peak_mib": peak / 2**20}
 
 
 def take_standard_output() -> IO[str]:

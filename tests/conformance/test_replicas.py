@@ -21,4 +21,5 @@ def test_two_replicas_give_the_numbers_of_one(case: Case, mirrored: tf.distribut
     alone = figures(compiled(case, run_eagerly=True))
     with mirrored.scope():
         model = compiled(case)
-    assert_same(figures(model), alone, tolerance=1e-5)
+    # AUC places scores in bins: their rounding moves it further than it moves a mean.
+    assert_same(figures(model), alone, tolerance=1e-5, auc_tolerance=1e-4)
