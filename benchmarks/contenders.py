@@ -140,11 +140,53 @@ SCALED = tuple(
     if entry.name in (OURS_BEST, OURS_DEFAULT, LIMIT)
 )
 
+DENSE, DENSE_XLA = "dense FFN", "dense FFN, XLA"
+SWITCH, SWITCH_XLA = "SwitchFFN", "SwitchFFN, XLA"
+MOE, MOE_XLA = "MoE, dropless", "MoE, dropless, XLA"
+MOE_CAPACITY, MOE_CAPACITY_XLA = "MoE, capacity", "MoE, capacity, XLA"
+HF_SWITCH = "transformers Switch"
+WEIGHT_UPDATE = "weight update"
+
+CAPACITY_FACTOR = 1.25
+
+
+def _feed_forward(names: tuple[str, str], model: str, **options: Any) -> list[Entry]:
+    """A layer in both ways: XLA is the only one of JAX."""
+    return [
+        Entry(
+            *(name, "feed_forward", "keras_mtl", {"model": model, "jit_compile": xla, **options}),
+            backends=() if xla else ("tensorflow",),
+            precisions=PRECISIONS,
+            benchmarks=("sparse",),
+        )
+        for name, xla in zip(names, (False, True), strict=True)
+    ]
+
+
+_OF_CAPACITY = {"capacity_factor": CAPACITY_FACTOR}
+
+FEED_FORWARD = (
+    *_feed_forward((DENSE, DENSE_XLA), "dense"),
+    *_feed_forward((SWITCH, SWITCH_XLA), "switch", **_OF_CAPACITY),
+    *_feed_forward((MOE, MOE_XLA), "moe"),
+    *_feed_forward((MOE_CAPACITY, MOE_CAPACITY_XLA), "moe", **_OF_CAPACITY),
+    Entry(
+        *(HF_SWITCH, "hf_switch", "torch", {"model": "switch", **_OF_CAPACITY}, "transformers"),
+        benchmarks=("sparse",),
+    ),
+    Entry(
+        *(WEIGHT_UPDATE, "weight_update", "keras", {"model": "update"}),
+        precisions=PRECISIONS,
+        benchmarks=("sparse",),
+    ),
+)
+
 ENTRIES = (
     *(entry for model in MODELS for entry in _of_model(model)),
     *(_many_tasks(model, tasks) for model, tasks in MANY_TASKS),
     *SERVERS,
     *SCALED,
+    *FEED_FORWARD,
 )
 
 

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.contenders import OURS_BEST, RATE
+from benchmarks.contenders import DENSE, DENSE_XLA, OURS_BEST, RATE
 from keras_mtl.study.cards import fill_measured
 from keras_mtl.study.tables import markdown_table
 
@@ -76,6 +76,32 @@ def _scaling(rows: Sequence[Row]) -> str:
     return _by_measure(rows, "a training step, ms", "ms", "step, ")
 
 
+def _sparse(rows: Sequence[Row]) -> str:
+    """A line for each contender, a column for each number of experts; then what memory it takes."""
+    by_experts = {
+        model: [row for row in rows if row["model"] == model]
+        for model in dict.fromkeys(row["model"] for row in rows)
+    }
+    names = dict.fromkeys(row["contender"] for row in rows)
+    steps = [(n, *(_over_dense(own, n) for own in by_experts.values())) for n in names]
+    memory = [
+        (n, *(_whole(_value(own, n, "activations")) for own in by_experts.values()))
+        for n in dict.fromkeys(r["contender"] for r in rows if r["measure"] == "activations")
+    ]
+    tables = [(("a step of one layer, ms (over the faster dense one)", *by_experts), steps)]
+    tables += [(("activations, MiB", *by_experts), memory)] if memory else []
+    return "\n\n".join(markdown_table(header, lines) for header, lines in tables)
+
+
+def _over_dense(rows: Sequence[Row], name: str) -> str:
+    """Milliseconds of a step, and in brackets how many times as long as the dense layer takes."""
+    best = _value(rows, name, "best step")
+    dense = [ms for base in (DENSE, DENSE_XLA) if (ms := _value(rows, base, "best step"))]
+    if best is None:
+        return ""
+    return f"{best:.2f} ({best / min(dense):.2f})" if dense else f"{best:.2f}"
+
+
 def _by_measure(rows: Sequence[Row], corner: str, unit: str, prefix: str) -> str:
     """A line for each measure in `unit`, a column for each contender."""
     names = tuple(dict.fromkeys(row["contender"] for row in rows))
@@ -93,6 +119,7 @@ SECTIONS = {
     "scaling": _scaling,
     "startup": _startup,
     "encoding": _encoding,
+    "sparse": _sparse,
 }
 """What renders the last run of each benchmark, in the order of the README."""
 

@@ -18,7 +18,7 @@ from benchmarks.workload import Contender, Workload
 
 PACKAGES = (
     *("keras-mtl", "keras", "tensorflow", "jax", "deepctr"),
-    *("torch", "torch-rechub", "LibMTL", "numpy"),
+    *("torch", "torch-rechub", "LibMTL", "transformers", "numpy"),
 )
 
 MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes in one of `ru_maxrss`

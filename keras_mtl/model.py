@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_mtl.api_export import keras_mtl_export
+from keras_mtl.layers.routing_records import recorded_routing, take_records
 from keras_mtl.serving.onnx_model import export_onnx
 from keras_mtl.serving.saved_model import export_saved_model
 from keras_mtl.task import Task, as_config, as_tasks
@@ -21,6 +22,7 @@ from keras_mtl.training.label_check import LabelCheck
 from keras_mtl.training.objective import Objective
 from keras_mtl.training.outputs import bear_tasks, check_names, graph_arguments, tasks_of
 from keras_mtl.training.packed_logs import PackedLogs
+from keras_mtl.training.routing_tracker import RoutingTracker, routing_tracker
 from keras_mtl.training.same_start import SameStart
 from keras_mtl.training.task_metrics import TaskMetrics
 from keras_mtl.training.tracker import LossTracker, mean_losses
@@ -144,6 +146,7 @@ class MultiTaskModel(keras.Model):
             self._loss_weights = weights
             self._loss_tracker = LossTracker([task.name for task in tasks], weights)
             self._task_metrics = TaskMetrics(groups, own_metrics)
+            self._routing_tracker = routing_tracker(self)
         # In a plain dict, Keras would take the user's metric objects for the model's own.
         self._compile_arguments = MappingProxyType(
             {
@@ -213,6 +216,8 @@ class MultiTaskModel(keras.Model):
         added = (ops.sum(ops.cast(loss, "float32")) for loss in self.losses)
         additional = sum(added, ops.zeros((), "float32"))
         self._loss_tracker.accumulate(sums, additional)
+        if self._routing_tracker is not None:
+            self._routing_tracker.accumulate(take_records())
         losses = mean_losses(sums.losses, replicas.global_sum(sums.counts))  # (T,)
         weighted = ops.sum(losses * ops.array(self._loss_weights, dtype="float32"))
         return weighted + additional / replicas.num_replicas()
@@ -226,10 +231,15 @@ class MultiTaskModel(keras.Model):
     def metrics(self) -> list[keras.metrics.Metric]:
         """The loss tracker, the tasks' metrics, and those of layers."""
         # Keras still lists those of an earlier `compile`.
-        ours = LossTracker | TaskMetrics
+        ours = LossTracker | TaskMetrics | RoutingTracker
         inherited = [metric for metric in super().metrics if not isinstance(metric, ours)]
-        own = [self._loss_tracker, self._task_metrics] if self.compiled else []
-        return own + inherited
+        return [*self._own_metrics(), *inherited]
+
+    def _own_metrics(self) -> list[Any]:
+        if not self.compiled:
+            return []
+        own = [self._loss_tracker, self._task_metrics, self._routing_tracker]
+        return [metric for metric in own if metric is not None]
 
     @property
     def metrics_names(self) -> list[str]:
@@ -238,8 +248,9 @@ class MultiTaskModel(keras.Model):
         # alone would wait for the others' part of the sums.
         if not self.compiled:
             return []
-        first = [metric.name for metric in self.metrics if metric is not self._task_metrics]
-        names = {*self._loss_tracker.result_names(), *self._task_metrics.result_names()}
+        own = self._own_metrics()
+        first = ["loss", *(metric.name for metric in self.metrics if metric not in own)]
+        names = {name for metric in own for name in metric.result_names()}
         return [*first, *sorted(names - {*first})]
 
     # --- data ---
@@ -430,7 +441,8 @@ class MultiTaskModel(keras.Model):
     def _step(self, step: Any, *args: Any) -> Any:
         token = _STEPPING.set(self)
         try:
-            return step(*args)
+            with recorded_routing():
+                return step(*args)
         finally:
             _STEPPING.reset(token)
 

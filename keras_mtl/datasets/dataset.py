@@ -11,7 +11,7 @@ class Split:
 
     Attributes:
         columns: dict of arrays by column name, each (B,), or of packed features (B, D).
-        labels: dict of arrays (B,) by task name.
+        labels: dict of arrays by task name, each (B,), or (B, S) with a label per entry.
     """
 
     columns: dict[str, np.ndarray]
@@ -37,8 +37,11 @@ class Dataset:
         valid: rows to choose models and settings by.
         test: rows to report on, and nothing else.
         categorical: names of the raw columns that hold categories.
-        numeric: names of the raw columns that hold numbers. Both lists are empty where the
-            columns are packed features already.
+        numeric: names of the raw columns that hold numbers.
+        sequences: names of the raw columns that hold a list a row. All three lists are empty where
+            the columns are packed features already.
+        classes: by task, what its labels 0, 1, ... stand for; a task whose labels are numbers, or
+            no and yes, has no key.
     """
 
     train: Split
@@ -46,3 +49,5 @@ class Dataset:
     test: Split
     categorical: list[str] = field(default_factory=list)
     numeric: list[str] = field(default_factory=list)
+    sequences: list[str] = field(default_factory=list)
+    classes: dict[str, list[str]] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from typing import Any
 
 from keras_mtl.api_export import keras_mtl_export
 from keras_mtl.checks import check_choice, check_integer, check_positive
+from keras_mtl.features.ngrams import NgramBuckets
 from keras_mtl.features.values import Value, check_values
 
 
@@ -114,6 +115,14 @@ class Sequence(VocabularyColumn):
     on the right. `pooling="mean"` gives m = sum_s [id_s > 0] e_s / max(1, sum_s [id_s > 0]), so an
     empty list is the zero vector.
 
+    With `ngrams=(n, m)`, a word the vocabulary does not know still has its characters: the vector
+    of entry s is e_s + sum_{g in G_s} z_g / max(1, |G_s|). G_s are the substrings of n to m
+    characters of "<word>", in which "<" and ">" mark beginning and end, by start and then by
+    length; of more than `max_ngrams` the first and the last halves stay. z_g is row 1 + hash(g) mod
+    `ngram_buckets` of embeddings of their own, which sequences of one vocabulary and with equal
+    `ngrams` and `ngram_buckets` share. e is that of id 1 for every unknown word: it is trained only
+    where `min_count` makes some unknown in training too.
+
     Args:
         name: The raw column: rows of lists, or an array (B, S) padded with missing values (`""`, or
             what `missing` lists: `missing=0` for integers padded with zeros).
@@ -125,6 +134,11 @@ class Sequence(VocabularyColumn):
         missing: As in `Category`.
         max_length: S, entries kept per row.
         pooling: "mean", (B, dim); or None, (B, S, dim) with a Keras mask.
+        ngrams: Shortest and longest character n-grams, of a column of strings; None for none.
+        ngram_buckets: Number of buckets to hash n-grams into.
+        max_ngrams: G, n-grams kept per entry. A word of c characters has c + 3 - n of n characters.
+
+    Packed shape: int32 (B, S); with `ngrams` (B, S, 1 + G), an entry's id and those of its n-grams.
 
     Raises:
         ValueError: For an argument of the wrong type or range.
@@ -133,10 +147,22 @@ class Sequence(VocabularyColumn):
 
     >>> Sequence("history", vocabulary="item", max_length=50).vocabulary_name
     'item'
+    >>> Sequence("words", max_length=64, pooling=None, ngrams=(2, 4)).packed_shape
+    (64, 25)
+
+    Reference:
+        Bojanowski et al., "Enriching Word Vectors with Subword Information", TACL 2017, section
+        3.2. Departures: the n-grams' mean in place of their sum, so that a vector's length does not
+        grow with the word's; the word itself is no part of that mean; a bound on n-grams per word,
+        which static shapes need; n-grams of one character include the bare marks; this package's
+        hash in place of FNV-1a; 2^14 buckets and not 2 million.
     """
 
     max_length: int = 50
     pooling: str | None = "mean"
+    ngrams: tuple[int, int] | None = None
+    ngram_buckets: int = 2**14
+    max_ngrams: int = 24
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -147,6 +173,20 @@ class Sequence(VocabularyColumn):
             )
         self._set(max_length=check_positive("max_length", self.max_length))
         check_choice("pooling", self.pooling, ("mean", None))
+        if self.ngrams is not None:
+            self._set(ngrams=check_ngrams(self.ngrams))
+        self._set(ngram_buckets=check_positive("ngram_buckets", self.ngram_buckets))
+        self._set(max_ngrams=check_positive("max_ngrams", self.max_ngrams))
+
+    @property
+    def ngram_source(self) -> NgramBuckets | None:
+        """Where the ids of n-grams come from."""
+        return self.ngrams and NgramBuckets(*self.ngrams, self.ngram_buckets)
+
+    @property
+    def packed_shape(self) -> tuple[int, ...]:
+        """Shape of the packed tensor, without the batch axis."""
+        return (self.max_length, 1 + self.max_ngrams) if self.ngrams else (self.max_length,)
 
 
 @keras_mtl_export
@@ -198,6 +238,18 @@ class Numeric(Column):
                 raise ValueError(
                     f"Argument `dim` needs `bins`: only bins are embedded. Received: dim={self.dim}"
                 )
+
+
+def check_ngrams(lengths: Any) -> tuple[int, int]:
+    """Returns the shortest and the longest length of n-grams."""
+    pair = tuple(lengths) if isinstance(lengths, list | tuple) else ()
+    whole = all(isinstance(n, Integral) and not isinstance(n, bool) for n in pair)
+    if len(pair) != 2 or not whole or not 1 <= pair[0] <= pair[1]:
+        raise ValueError(
+            "Argument `ngrams` must be two integers, the shortest length of at least 1 and the "
+            f"longest, which is no less. Received: ngrams={lengths!r}"
+        )
+    return int(pair[0]), int(pair[1])
 
 
 def check_edges(edges: Iterable[Any]) -> tuple[float, ...]:

@@ -33,9 +33,13 @@ def lay_out(encoding: Encoding, dims: list[int]) -> list[Width]:
     for position, column in enumerate((*encoding.categorical, *encoding.sequences)):
         width = widths.setdefault(dims[position], Width(dims[position]))
         name = encoding.source_name(column)
-        if name not in width.starts:
-            width.starts[name] = width.rows
-            width.rows += encoding.sources[name].size
+        names = [name]
+        if isinstance(column, Sequence) and column.ngrams:
+            names.append(encoding.ngram_source_name(column))
+        for source in names:
+            if source not in width.starts:
+                width.starts[source] = width.rows
+                width.rows += encoding.sources[source].size
         if position < len(encoding.categorical):
             width.positions.append(position)
             width.offsets.append(width.starts[name])
@@ -54,7 +58,8 @@ class TabularEmbedding(keras.layers.Layer):
         concatenate: Whether to return (B, D), or a dict by column.
         seed: Seed of the initial embeddings; None takes the table's.
 
-    Input shape: a dict, "categorical" (B, F), "numeric" (B, N), (B, S) by name of a sequence.
+    Input shape: a dict, "categorical" (B, F), "numeric" (B, N), (B, S) by name of a sequence, with
+    n-grams (B, S, 1 + G).
     Output shape: (B, D); or by column (B, dim), (B, S, dim) of an unpooled sequence, (B, 1 or 2) of
     a number.
 
@@ -148,15 +153,25 @@ class TabularEmbedding(keras.layers.Layer):
         vectors = ops.take(self._embeddings[index], rows, axis=0)
         return ops.cast(vectors, self.compute_dtype)  # (B, ..., D)
 
-    def _sequence(self, sequence: Sequence, ids: Any) -> Any:
-        name = self.table.encoding.source_name(sequence)
+    def _sequence(self, sequence: Sequence, packed: Any) -> Any:
+        encoding = self.table.encoding
+        name, ids = encoding.source_name(sequence), _entry_ids(sequence, packed)
         index = next(i for i, width in enumerate(self._widths) if name in width.starts)
-        vectors = self._gather(index, ids + self._widths[index].starts[name])  # (B, S, D)
+        starts = self._widths[index].starts
+        vectors = self._gather(index, ids + starts[name])  # (B, S, D)
+        if sequence.ngrams:
+            start = starts[encoding.ngram_source_name(sequence)]
+            vectors += self._ngram_mean(index, start, packed[..., 1:])
         if sequence.pooling is None:
             return vectors
         present = ops.cast(ids > 0, vectors.dtype)[..., None]  # (B, S, 1)
         total = ops.sum(vectors * present, axis=1)  # (B, D)
         return total / ops.maximum(ops.sum(present, axis=1), 1)
+
+    def _ngram_mean(self, index: int, start: int, ids: Any) -> Any:
+        present = ops.cast(ids > 0, self.compute_dtype)  # (B, S, G)
+        share = present / ops.maximum(ops.sum(present, axis=-1, keepdims=True), 1)
+        return ops.einsum("bsg,bsgd->bsd", share, self._gather(index, ids + start))
 
     def _by_column(self, categories: list[Any], numbers: Any) -> dict[str, Any]:
         encoding = self.table.encoding
@@ -192,7 +207,9 @@ class TabularEmbedding(keras.layers.Layer):
             return None
         masks = dict.fromkeys(column.name for column in self.table.columns)
         return masks | {
-            s.name: inputs[s.name] > 0 for s in self.table.encoding.sequences if s.pooling is None
+            s.name: _entry_ids(s, inputs[s.name]) > 0
+            for s in self.table.encoding.sequences
+            if s.pooling is None
         }
 
     def get_config(self) -> dict[str, Any]:
@@ -209,3 +226,8 @@ class TabularEmbedding(keras.layers.Layer):
         """The layer that `get_config` described, with a table of its own."""
         table = keras.saving.deserialize_keras_object(config["table"])
         return cls(**{**config, "table": table})
+
+
+def _entry_ids(sequence: Sequence, packed: Any) -> Any:
+    """The ids of a sequence's entries (B, S), without those of their n-grams."""
+    return packed[..., 0] if sequence.ngrams else packed

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from keras_mtl.features.columns import Category, Column, Numeric, Sequence, VocabularyColumn
+from keras_mtl.features.ngrams import NgramBuckets
 from keras_mtl.features.numerics import Bins, Standardization
 from keras_mtl.features.reading import (
     check_kind,
@@ -16,7 +17,7 @@ from keras_mtl.features.reading import (
 )
 from keras_mtl.features.vocabulary import HashBuckets, Vocabulary, VocabularySpec
 
-Source: TypeAlias = Vocabulary | HashBuckets | Bins
+Source: TypeAlias = Vocabulary | HashBuckets | Bins | NgramBuckets
 
 
 class Encoding:
@@ -25,7 +26,7 @@ class Encoding:
     Packed are `categorical`, int32 (B, F): an id for every category and binned number, in the order
     of the table's columns; `numeric`, float32 (B, N): the standardised numbers, each followed by
     its indicator of missing values if it has one; and, named after itself, int32 (B, S) for every
-    sequence.
+    sequence, or (B, S, 1 + G) with n-grams: an entry's id and theirs.
     """
 
     def __init__(
@@ -40,8 +41,8 @@ class Encoding:
         self.standardizations = {
             n: known for n, known in numbers.items() if isinstance(known, Standardization)
         }
-        self.sources: dict[str, Source] = {**vocabularies, **self.bins}
         self.sequences = tuple(c for c in columns if isinstance(c, Sequence))
+        self.sources: dict[str, Source] = {**vocabularies, **self.bins, **self._ngram_sources()}
         self.standardized = tuple(c for c in columns if isinstance(c, Numeric) and c.bins is None)
         self.categorical = tuple(
             c for c in columns if isinstance(c, Category) or (isinstance(c, Numeric) and c.bins)
@@ -51,6 +52,23 @@ class Encoding:
         """The key in `sources`; columns with one key share ids and embeddings."""
         return column.vocabulary_name if isinstance(column, VocabularyColumn) else column.name
 
+    def ngram_source_name(self, column: Sequence) -> str:
+        """The key in `sources` of a sequence's n-grams; no column is called so."""
+        return f"{column.vocabulary_name}\0{column.ngrams}\0{column.ngram_buckets}"
+
+    def _ngram_sources(self) -> dict[str, NgramBuckets]:
+        sources = {}
+        for column in self.sequences:
+            if column.ngram_source is not None:
+                kind = self.vocabularies[column.vocabulary_name].kind
+                if kind != "string":
+                    raise TypeError(
+                        f"Column `{column.name}` must hold strings: it has `ngrams`. "
+                        f"Received: {kind}s"
+                    )
+                sources[self.ngram_source_name(column)] = column.ngram_source
+        return sources
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the packed tensors, without the batch axis."""
         shapes: dict[str, tuple[int, ...]] = {}
@@ -58,7 +76,7 @@ class Encoding:
             shapes["categorical"] = (len(self.categorical),)
         if self.standardized:
             shapes["numeric"] = (sum(known.width for known in self.standardizations.values()),)
-        return shapes | {column.name: (column.max_length,) for column in self.sequences}
+        return shapes | {column.name: column.packed_shape for column in self.sequences}
 
     def encode(self, data: Any) -> dict[str, np.ndarray]:
         """The packed arrays of a dict of arrays or a DataFrame."""
@@ -94,13 +112,20 @@ class Encoding:
         kind, values, lengths = read_sequences(column.name, raw)
         check_kind(column.name, vocabulary.kind, kind)
         ids = vocabulary.ids(values)
-        row = np.repeat(np.arange(len(lengths)), lengths)[ids > 0]
+        present = np.flatnonzero(ids)
+        row = np.repeat(np.arange(len(lengths)), lengths)[present]
         kept = np.bincount(row, minlength=len(lengths))
         ends = np.cumsum(kept)
         overflow = np.maximum(kept - column.max_length, 0)
         place = np.arange(len(row)) - (ends - kept + overflow)[row]
-        padded = np.zeros((len(lengths), column.max_length), np.int32)
-        padded[row[place >= 0], place[place >= 0]] = ids[ids > 0][place >= 0]
+        last = place >= 0
+        entries = ids[present[last]]
+        if column.ngram_source is not None:
+            words = [values[index] for index in present[last].tolist()]
+            ngrams = column.ngram_source.ids(words, column.max_ngrams)
+            entries = np.concatenate([entries[:, None], ngrams], axis=1)
+        padded = np.zeros((len(lengths), *column.packed_shape), np.int32)
+        padded[row[last], place[last]] = entries
         return padded
 
     def get_config(self) -> dict[str, Any]:

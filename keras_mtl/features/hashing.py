@@ -17,17 +17,18 @@ MIX_SHIFT = 33
 def hash_values(values: list[str] | list[int]) -> np.ndarray:
     """The hashes, uint64 (N,), of strings (none empty) or of integers, modulo 2^64."""
     if not values or not isinstance(values[0], str):
-        return _mix(np.array([value % 2**64 for value in values], np.uint64))
+        return mix(np.array([value % 2**64 for value in values], np.uint64))
     encoded = [to_bytes(value) for value in values]
     lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
     starts = np.cumsum(lengths) - lengths
     positions = np.arange(lengths.sum()) - np.repeat(starts, lengths)
     powers = np.cumprod(np.full(lengths.max(), MULTIPLIER, np.uint64))
     terms = np.frombuffer(b"".join(encoded), np.uint8) * powers[positions]
-    return _mix(np.add.reduceat(terms, starts))
+    return mix(np.add.reduceat(terms, starts))
 
 
-def _mix(hashes: np.ndarray) -> np.ndarray:
+def mix(hashes: np.ndarray) -> np.ndarray:
+    """MurmurHash3's finaliser, uint64 (N,)."""
     shift = np.uint64(MIX_SHIFT)
     for multiplier in MIXERS:
         hashes = (hashes ^ (hashes >> shift)) * np.uint64(multiplier)

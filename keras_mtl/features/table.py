@@ -176,7 +176,7 @@ class TabularFeatures:
 
         Returns:
             "categorical", int32 (B, F), "numeric", float32 (B, N), and every sequence by its name,
-            int32 (B, S); a group without columns has no key.
+            int32 (B, S) or, with n-grams, (B, S, 1 + G); a group without columns has no key.
 
         Raises:
             ValueError: Where a column is missing, unknown or of another length, or `adapt` was not

@@ -1,4 +1,4 @@
-"""`TabularFeatures.encode` in TensorFlow's graph; the only module here that needs TensorFlow.
+"""`TabularFeatures.encode` in TensorFlow's graph; needs TensorFlow, as `tensor_hashing` does.
 
 Each vocabulary has a hash table of its own. One table for all columns, keyed by "column:value",
 needs the joined strings: for 31 columns a served batch of 1 / 32 / 1024 rows took 0.66 / 0.79 /
@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from keras_mtl.features.columns import Column, Numeric, Sequence
 from keras_mtl.features.encoding import Encoding
-from keras_mtl.features.hashing import MIX_SHIFT, MIXERS, MULTIPLIER
 from keras_mtl.features.numerics import Bins
 from keras_mtl.features.reading import check_names
+from keras_mtl.features.tensor_hashing import hash_tensors, ngram_ids
 from keras_mtl.features.values import Value, to_bytes
 from keras_mtl.features.vocabulary import MISSING_INTEGER, HashBuckets, Vocabulary
 
@@ -63,7 +63,7 @@ class TensorEncoder:
             numbers = [columns[c.name] for c in self.encoding.standardized]
             packed["numeric"] = self._standardize(tf.stack(numbers, axis=1))  # (B, N)
         for sequence in self.encoding.sequences:
-            packed[sequence.name] = self._padded_ids(sequence, columns[sequence.name])  # (B, S)
+            packed[sequence.name] = self._padded_ids(sequence, columns[sequence.name])
         return packed
 
     def _dtype(self, column: Column) -> tf.DType:
@@ -123,8 +123,14 @@ class TensorEncoder:
             ids = values.with_flat_values(self._ids(column, values.flat_values))
         else:
             ids = tf.reshape(self._ids(column, tf.reshape(values, [-1])), tf.shape(values))
-        kept = tf.ragged.boolean_mask(ids, ids > 0)
-        return kept[:, -column.max_length :].to_tensor(shape=[None, column.max_length])  # (B, S)
+        present = ids > 0
+        kept = tf.ragged.boolean_mask(ids, present)[:, -column.max_length :]
+        if column.ngram_source is not None:
+            words = tf.ragged.boolean_mask(values, present)[:, -column.max_length :].flat_values
+            ngrams = ngram_ids(column.ngram_source, words, column.max_ngrams)
+            entries = tf.concat([kept.flat_values[:, None], ngrams], axis=1)  # (N, 1 + G)
+            kept = kept.with_flat_values(entries)
+        return kept.to_tensor(shape=[None, *column.packed_shape])  # (B, S) or (B, S, 1 + G)
 
 
 def _as_tensor(name: str, value: Any) -> tf.Tensor:
@@ -180,21 +186,3 @@ def _bucket_ids(source: HashBuckets, values: tf.Tensor) -> tf.Tensor:
     buckets = tf.math.floormod(hash_tensors(values), tf.constant(source.buckets, tf.uint64))
     known = ~tf.reduce_any(values[:, None] == missing, axis=1)
     return tf.where(known, 1 + tf.cast(buckets, tf.int32), 0)  # (B,)
-
-
-def hash_tensors(values: tf.Tensor) -> tf.Tensor:
-    """As `hashing.hash_values`, uint64 (N,)."""
-    if values.dtype == tf.int64:
-        return _mix(tf.bitcast(values, tf.uint64))
-    length = tf.maximum(tf.reduce_max(tf.strings.length(values)), 1)
-    characters = tf.io.decode_raw(values, tf.uint8, fixed_length=length)  # (N, length)
-    powers = tf.math.cumprod(tf.fill([length], tf.constant(MULTIPLIER, tf.uint64)))
-    return _mix(tf.reduce_sum(tf.cast(characters, tf.uint64) * powers, axis=1))
-
-
-def _mix(hashes: tf.Tensor) -> tf.Tensor:
-    shift = tf.constant(MIX_SHIFT, tf.uint64)
-    for multiplier in MIXERS:
-        hashes = tf.bitwise.bitwise_xor(hashes, tf.bitwise.right_shift(hashes, shift))
-        hashes *= tf.constant(multiplier, tf.uint64)
-    return tf.bitwise.bitwise_xor(hashes, tf.bitwise.right_shift(hashes, shift))

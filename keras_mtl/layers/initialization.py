@@ -75,6 +75,13 @@ def reseed(config: Any, seed: int | None, *names: str) -> Any:
     return copied
 
 
+def seeded(initializer: Initializer, seed: int | None, *names: str) -> Initializer:
+    """A copy of `initializer` for the kernel called `names`, which draws values of its own."""
+    if not isinstance(initializer, keras.initializers.Initializer):
+        return initializer
+    return type(initializer).from_config(reseed(initializer.get_config(), seed, *names))
+
+
 class StackedInitializer(keras.initializers.Initializer):
     """Fills a stack (N, ...) so that each of its N slices is one draw of `initializer`.
 

@@ -54,6 +54,10 @@ class TaskOutput(keras.layers.Layer):
         self.index = index if index is None else check_integer("index", index, minimum=0)
         check_identifier("activation", keras.activations.get, activation)
         self.activation = activation
+        self.supports_masking = True
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        """None: a task's labels say which of its predictions count."""
 
     def select(self, logits: Any) -> Any:
         """The task's own slice of the input."""

@@ -15,17 +15,25 @@ A study file says what to train, on what, and how:
     [baseline]                       # optional: trained beside it, scaled to its parameters
     name = "single_task"
 
+    [against.wide_trunk]             # optional: further models to compare with, at their own size
+    name = "shared_bottom"           # and otherwise trained alike; the label is what tables say
+    bottom_units = [512]
+
     [data.census_income]             # the first data section is the default of `--data`
     source = "census_income"         # optional: the section's name is the default;
                                      # `package.module:function` loads your own `Dataset`
     tasks = ["income", { name = "marital", weight = 0.5 }]      # arguments of `Task`
 
-    [data.census_income.features]    # arguments of `TabularFeatures`, of every category
-    embedding_dim = 8                # (`category = {...}`) and number (`number = {...}`)
+    [data.census_income.features]    # arguments of `TabularFeatures`, and those of all its
+    embedding_dim = 8                # columns of a kind: category, number, sequence
     number = { bins = 64 }
+    sequence = { max_length = 64, pooling = "none" }       # "none" is Python's None
 
-    [data.census_income.model]       # model, baseline, compile, fit and selection may be
-    dropout = 0.2                    # overridden for one data section
+    [data.census_income.model]       # model, baseline, against, compile, fit and selection
+    dropout = 0.2                    # may be overridden for one data section
+
+    [data.census_income.against.wide_trunk]
+    bottom_units = [1024]
 
     [compile]                        # arguments of `compile`; Keras objects are tables with
                                      # a `class_name`, and a schedule that says no
@@ -43,5 +51,13 @@ A study file says what to train, on what, and how:
 
 All other keys of a data section are arguments of its load function; one that takes a `seed` and
 is given none gets the seed of the run. A key that nothing takes is refused, with the nearest one
-that something does.
+that something does. Where an argument may be None, the word "none" says it.
+
+A column of lists, one a row, is a sequence (`Dataset.sequences`). Labels of its entries are (N, S)
+with -1 for padding, S the sequences' `max_length`; they need a model that reads sequences, and
+`pooling = "none"`.
+
+Models with sparse experts log their load as `moe/LAYER/...`: the log of a run keeps every epoch,
+`metrics.json` and `results.csv` that of the validation rows at the kept epoch, and `load.png` shows
+it by layer and expert, in the study's folder and in the card.
 """

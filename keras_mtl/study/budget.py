@@ -45,11 +45,13 @@ def match_budget(
     """Arguments with the widths of experts and trunks scaled to the nearest parameter count.
 
     One factor scales every `*_units` argument but those of towers and gates. The count grows with
-    the factor, so bisection finds it.
+    the factor, so bisection finds it. A model that has the budget stays as it is.
 
     Raises:
         ValueError: where even one unit a layer is more than twice the budget.
     """
+    if count_parameters(arguments, tasks, width) == budget:
+        return dict(arguments)
     scaled = _scaled_arguments(arguments)
 
     @functools.cache

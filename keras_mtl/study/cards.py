@@ -4,7 +4,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_mtl.study.comparison import BASELINE, HEADER, compared
+from keras_mtl.study import load_picture
+from keras_mtl.study.comparison import BASELINE, pairs, tables
+from keras_mtl.study.expert_load import loads_of
 from keras_mtl.study.folders import write_text
 from keras_mtl.study.results import Row, distinct, read_results, write_results
 from keras_mtl.study.tables import markdown_table
@@ -12,6 +14,12 @@ from keras_mtl.study.trees import NAME as TREES
 
 CARD, RESULTS = "README.md", "results.csv"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+_LOADS = (
+    "### Load of the experts\n\n"
+    f"![Share of the choices that fell on each expert]({load_picture.LOAD})\n\n"
+    "Share of the choices that fell on each expert, on the validation rows of the chosen epochs: "
+    "bars are means over seeds, dots single seeds, the dotted line is an even load."
+)
 _NOTHING = "Nothing measured yet: `keras-mtl compare ... --cards` fills this section."
 
 
@@ -26,7 +34,11 @@ def record(folder: Path, model: str, rows: Sequence[Row]) -> None:
         rows: all rows of the comparison.
     """
     beside = (BASELINE, TREES)
-    ours = [row for row in rows if row["model"].split(" ")[0] in (model, *beside)]
+    ours = [
+        row
+        for row in rows
+        if row["study"] == model or row["model"].split(" ")[0] in (model, *beside)
+    ]
     new = distinct(ours, "data")
     kept = [row for row in read_results(folder / RESULTS) if row["data"] not in new]
     write_results(folder / RESULTS, [*kept, *ours])
@@ -34,8 +46,10 @@ def record(folder: Path, model: str, rows: Sequence[Row]) -> None:
 
 
 def write_card(folder: Path) -> None:
-    """Rewrites what stands between the two markers of a card from the results beside it."""
-    fill_measured(folder / CARD, measured_section(read_results(folder / RESULTS)))
+    """Rewrites a card's measured section, and the picture in it, from the results beside it."""
+    rows = read_results(folder / RESULTS)
+    load_picture.draw(rows, folder / load_picture.LOAD)
+    fill_measured(folder / CARD, measured_section(rows))
 
 
 def fill_measured(path: Path, section: str) -> None:
@@ -61,11 +75,12 @@ def measured_section(rows: Sequence[Row]) -> str:
     """The measured section in Markdown: a table for each data set, and how it came about."""
     if not rows:
         return _NOTHING
-    return "\n\n".join(_of_data(rows, data) for data in distinct(rows, "data"))
+    sections = [_of_data(rows, data) for data in distinct(rows, "data")]
+    return "\n\n".join([*sections, *([_LOADS] if loads_of(rows) else [])])
 
 
 def _of_data(rows: Sequence[Row], data: str) -> str:
-    table = markdown_table(HEADER, [line.cells() for line in compared(rows, data)])
+    shown = "\n\n".join(markdown_table(*table) for table in tables(rows, data))
     of_data = [row for row in rows if row["data"] == data]
     trained = [row for row in of_data if row["monitor"]]
     versions = ", ".join(
@@ -74,10 +89,21 @@ def _of_data(rows: Sequence[Row], data: str) -> str:
     )
     seeds = len(distinct(of_data, "seed"))
     return (
-        f"### {data}\n\n{table}\n\n"
-        f"Test rows, mean over {seeds} seeds, all networks with equal budgets; the difference is "
+        f"### {data}\n\n{shown}\n\n"
+        f"Test rows, mean over {seeds} seeds, {_sizes(of_data)}; the difference is "
         "paired by seed, and parameters are those above the embeddings. The epoch was chosen on "
         "the validation rows by "
         f"`{'`, `'.join(distinct(trained, 'monitor'))}`; the test rows were read once a run. "
         f"Measured {' and '.join(distinct(of_data, 'date'))} with {versions}."
     )
+
+
+def _sizes(rows: Sequence[Row]) -> str:
+    """Which networks were scaled to one budget: all but those that keep their own size."""
+    own_size = list(dict.fromkeys(other for _, other in pairs(rows)))
+    if not own_size:
+        return "all networks with equal budgets"
+    equal = [model for model in distinct(rows, "model") if model not in (*own_size, TREES)]
+    if len(equal) == 1:
+        return "each network at the size that its study gives it"
+    return f"networks with equal budgets but for {', '.join(own_size)}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_mtl import datasets
-from keras_mtl.study import cards, picture, report, strategies, trees
+from keras_mtl.study import cards, load_picture, picture, report, strategies, trees
 from keras_mtl.study.comparison import BASELINE
 from keras_mtl.study.execution import equal_budgets, execute, take_part
 from keras_mtl.study.folders import chosen_folder, study_folder
@@ -69,14 +69,15 @@ def list_all() -> None:
 
 
 def run(path: Path, options: Options, verbose: int) -> list[Row]:
-    """Trains a study and its baseline, prints what came out, exports and checks the export."""
+    """Trains a study and those it is compared with, prints figures, exports, checks the export."""
     study = load_study(path)
     strategies.start(options.strategy)
     name = options.data or study.data_names[0]
     seeds = options.seeds or study.seeds()
     own = study.runs(name, seeds, **options.given())
     baseline = study.baseline_runs(name, seeds, **options.given())
-    runs = [*own, *equal_budgets(baseline, own, options.data_dir)]
+    against = study.against_runs(name, seeds, **options.given())
+    runs = [*own, *equal_budgets(baseline, own, options.data_dir), *against]
     if not strategies.is_chief(options.strategy):
         take_part(runs, options.data_dir)
         return []
@@ -91,7 +92,8 @@ def run(path: Path, options: Options, verbose: int) -> list[Row]:
         verbose=verbose,
     )
     print("\n" + report.side_by_side(rows))
-    if baseline and len(seeds) == 1:
+    _show_loads(rows, folder)
+    if (baseline or against) and len(seeds) == 1:
         print("\nOne seed shows the way, not the size: `keras-mtl compare` trains several.")
     exported = folder / own[0].folder_name
     print("\n" + report.served(exported, load_data(own[0], options.data_dir)))
@@ -103,7 +105,7 @@ def compare(paths: Sequence[Path], options: Options, *, boosted: bool, to_cards:
     """Trains several studies with equal budgets and seeds; prints, draws and records that.
 
     The first study's model sets the budget. Where no study is the baseline, the first one's is
-    added.
+    added. Models that a study names `[against.LABEL]` keep their own size.
     """
     require("matplotlib", *(["sklearn"] if boosted else []))
     studies = distinct_studies(paths)
@@ -123,6 +125,7 @@ def compare(paths: Sequence[Path], options: Options, *, boosted: bool, to_cards:
     rows = execute(runs, folder, data_dir=options.data_dir, verbose=0)
     picture.draw(rows, folder / "comparison.png")
     print("\n" + report.comparisons(rows))
+    _show_loads(rows, folder)
     print(f"\nFigures: {folder / 'results.csv'}\nPicture: {folder / 'comparison.png'}")
     for study in studies if to_cards else ():
         cards.record(study.path.parent, study.name, rows)
@@ -150,11 +153,36 @@ def _compared_runs(
     if BASELINE not in models:
         own.append(studies[0].baseline_runs(name, seeds, **options.given()))
     runs = equal_budgets([*itertools.chain(*own)], own[0], options.data_dir)
+    for study in studies:
+        runs += study.against_runs(name, seeds, **options.given())
+    _check_distinct(runs)
     if boosted:
+        trees.check(load_data(own[0][0], options.data_dir))
         of_data = {settings.data_key(): settings for settings in own[0]}
         runs += [trees.tree_settings(settings) for settings in of_data.values()]
     order = list(dict.fromkeys(settings.data for settings in runs))
     return sorted(runs, key=lambda settings: (order.index(settings.data), settings.seed))
+
+
+def _check_distinct(runs: Sequence[RunSettings]) -> None:
+    """Raises `ValueError` where tables could not tell models of several studies apart."""
+    found: dict[str, RunSettings] = {}
+    for settings in runs:
+        other = found.setdefault(settings.folder_name, settings)
+        if other is not settings:
+            raise ValueError(
+                "Models of the studies compared must have distinct names. Received twice: "
+                f"{settings.model}, of {other.study} and of {settings.study}"
+            )
+
+
+def _show_loads(rows: Sequence[Row], folder: Path) -> None:
+    """Prints how evenly experts were used, and draws it where there is something to draw with."""
+    if said := report.expert_loads(rows):
+        print("\n" + said)
+        if importlib.util.find_spec("matplotlib") is not None:
+            load_picture.draw(rows, folder / load_picture.LOAD)
+            print(f"\nPicture: {folder / load_picture.LOAD}")
 
 
 def require(*modules: str) -> None:

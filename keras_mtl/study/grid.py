@@ -8,13 +8,16 @@ from keras_mtl.study.schema import Schema
 
 Table = dict[str, Any]
 
+# TOML has no null.
+_NONE = "none"
+
 
 def variants(table: Mapping[str, Any], schema: Schema) -> Iterator[tuple[str, Table]]:
     """Every combination of the lists in a table, with a label that says what was chosen.
 
     A list is a grid. Where the argument is a list itself (`expert_units = [64, 32]`), only a list
     of lists is a grid (`expert_units = [[64, 32], [128]]`). Lists of tables (callbacks, tasks)
-    are never grids.
+    are never grids. The word "none" becomes None.
 
     Example:
         >>> schema = Schema(known=frozenset({"levels", "units"}), lists=frozenset({"units"}))
@@ -32,11 +35,21 @@ def variants(table: Mapping[str, Any], schema: Schema) -> Iterator[tuple[str, Ta
 def _choices(key: str, value: Any, schema: Schema) -> Iterator[tuple[str, Any]]:
     if _is_grid(key, value, schema):
         for item in value:
-            yield f"{key}={_short(item)}", item
+            yield f"{key}={_short(item)}", or_none(item)
     elif isinstance(value, Mapping) and (inner := schema.child(key, value)) is not None:
         yield from variants(value, inner)
     else:
-        yield "", value
+        yield "", or_none(value)
+
+
+def or_none(value: Any) -> Any:
+    """None for the word "none"; everything else stays.
+
+    Example:
+        >>> or_none("none") is None, or_none("mean")
+        (True, 'mean')
+    """
+    return None if value == _NONE else value
 
 
 def _is_grid(key: str, value: Any, schema: Schema) -> bool:

@@ -65,14 +65,14 @@ def exact_auc(labels: np.ndarray, scores: np.ndarray) -> float:
 
 
 def known_rows(task: Task, truth: np.ndarray) -> np.ndarray:
-    """Which rows have a label, by the task's mark of a missing one.
+    """Which entries have a label, by the task's mark of a missing one.
 
     Example:
         >>> known_rows(Task("a"), np.array([1, -1, 0]))
         array([ True, False,  True])
     """
     if task.missing is None:
-        return np.ones(len(truth), bool)
+        return np.ones(truth.shape, bool)
     if task.missing != "auto":
         return truth != task.missing
     return ~np.isnan(truth) if truth.dtype.kind == "f" else truth != -1

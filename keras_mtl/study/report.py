@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from keras_mtl.study import runner
-from keras_mtl.study.comparison import BASELINE, HEADER, compared, models_of
+from keras_mtl.study.comparison import BASELINE, models_of, pairs, tables
+from keras_mtl.study.expert_load import loads_of
 from keras_mtl.study.folders import FINISHED
 from keras_mtl.study.measures import lower_is_better
 from keras_mtl.study.results import Row, distinct, values_by_seed
@@ -40,12 +41,23 @@ def side_by_side(rows: Sequence[Row]) -> str:
 
 
 def comparisons(rows: Sequence[Row]) -> str:
-    """Mean, deviation and paired difference to the baseline, one table for each data set."""
+    """Means, deviations and paired differences to the other models, for each data set."""
     return "\n\n".join(
-        f"{data}, test rows\n\n"
-        f"{text_table(HEADER, [line.cells() for line in compared(rows, data)])}"
+        "\n\n".join([f"{data}, test rows", *(text_table(*table) for table in tables(rows, data))])
         for data in distinct(rows, "data")
     )
+
+
+def expert_loads(rows: Sequence[Row]) -> str:
+    """How evenly sparse experts were used, a line a layer; empty where no layer tells."""
+    header = ["data", "model", "layer", "least used", "most used", "even", "dropped"]
+    lines = []
+    for load in loads_of(rows):
+        means = [float(np.mean(shares)) for shares in load.shares.values()]
+        figures = [min(means), max(means), load.even, load.dropped]
+        lines.append([load.data, load.model, load.layer, *map(number, figures)])
+    said = "Share of the choices that fell on an expert, validation rows"
+    return f"{said}, {_seeds(rows)}\n\n{text_table(header, lines)}" if lines else ""
 
 
 def served(run: Path, data: StudyData) -> str:
@@ -90,7 +102,12 @@ def whereabouts(folder: Path, run: Path) -> str:
 def _side_by_side(rows: Sequence[Row], data: str) -> str:
     rows = [row for row in rows if row["data"] == data and row["split"] == "test"]
     models = models_of(rows)
-    others = [model for model in models if model != BASELINE and BASELINE in models]
+    named = pairs(rows)
+    others = {other for _, other in named} | {BASELINE}
+    compared = [
+        *((model, BASELINE) for model in models if model not in others and BASELINE in models),
+        *named,
+    ]
     lines = []
     for task in distinct(rows, "task"):
         of_task = [row for row in rows if row["task"] == task]
@@ -101,10 +118,10 @@ def _side_by_side(rows: Sequence[Row], data: str) -> str:
                 )
                 for model in models
             }
-            gains = [means[model] - means[BASELINE] for model in others]
+            gains = [means[model] - means[other] for model, other in compared]
             cells = [*map(number, means.values()), *(_judged(gain, metric) for gain in gains)]
             lines.append([task, metric, *cells])
-    differences = [f"{model} - {BASELINE}" for model in others]
+    differences = [f"{model} - {other}" for model, other in compared]
     return text_table(["task", "metric", *models, *differences], lines)
 
 

@@ -1,4 +1,8 @@
-"""Rows of `results.csv`: one a run, task, metric and part of the data."""
+"""Rows of `results.csv`: one a run, task, metric and part of the data.
+
+What sparse experts did on the validation rows stands there as well, under `moe/LAYER` as the task,
+a name that no task can have.
+"""
 
 import csv
 import io
@@ -7,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from keras_mtl.study.expert_load import EXPERTS
 from keras_mtl.study.folders import write_text
 from keras_mtl.study.runner import METRICS, SETTINGS
 
@@ -57,6 +62,11 @@ def _figures(record: dict[str, Any]) -> Iterable[dict[str, Any]]:
         for task, metrics in record[split].items():
             for metric, value in metrics.items():
                 yield {"split": split, "task": task, "metric": metric, "value": f"{value:.6g}"}
+    # Neither boosted trees nor runs of earlier versions tell of experts.
+    for layer, figures in record.get("experts", {}).items():
+        for figure, value in figures.items():
+            task = f"{EXPERTS}{layer}"
+            yield {"split": "valid", "task": task, "metric": figure, "value": f"{value:.6g}"}
 
 
 def read_results(path: Path) -> list[Row]:

@@ -13,6 +13,7 @@ import numpy as np
 from keras_mtl.model import MultiTaskModel
 from keras_mtl.study import strategies
 from keras_mtl.study.budget import count_parameters, trainable_count
+from keras_mtl.study.expert_load import kept_load
 from keras_mtl.study.folders import write_json, written_aside
 from keras_mtl.study.keras_objects import make
 from keras_mtl.study.measures import by_task, exact_auc, known_rows
@@ -114,15 +115,19 @@ def measure(
     batch_size = fit.get("batch_size", 32)
     logs = model.evaluate(inputs, labels, batch_size=batch_size, verbose=0, return_dict=True)
     figures = by_task(logs, [task.name for task in tasks])
-    predictions = model.predict(inputs, batch_size=batch_size, verbose=0)
-    for task in tasks:
-        plain = task.kind == "binary" and task.given is None and task.weight_column is None
-        if plain and "auc" in figures[task.name]:
-            truth = np.asarray(labels[task.name]).reshape(-1)
-            known = known_rows(task, truth)
-            scores = predictions[task.name].reshape(-1)
-            figures[task.name]["auc"] = exact_auc(truth[known], scores[known])
+    ranked = [task for task in tasks if _is_plain(task) and "auc" in figures[task.name]]
+    # Predictions of tokens can be large, and only ranking needs them.
+    predictions = model.predict(inputs, batch_size=batch_size, verbose=0) if ranked else {}
+    for task in ranked:
+        truth = np.asarray(labels[task.name]).reshape(-1)
+        known = known_rows(task, truth)
+        scores = predictions[task.name].reshape(-1)
+        figures[task.name]["auc"] = exact_auc(truth[known], scores[known])
     return figures
+
+
+def _is_plain(task: Task) -> bool:
+    return task.kind == "binary" and task.given is None and task.weight_column is None
 
 
 def _fit(
@@ -153,4 +158,5 @@ def _fit(
         "best_epoch": best.best_epoch + 1,
         "monitor": settings.selection["monitor"],
         "best_value": float(best.best),
+        "experts": kept_load(history.history, best.best_epoch),
     }

@@ -59,7 +59,7 @@ def schema_of(
 
 
 def model_schema(name: str) -> Schema:
-    """`[model]`, `[baseline]`: `name` and the arguments of that constructor."""
+    """`[model]`, `[baseline]`, `[against.LABEL]`: `name` and arguments of that constructor."""
     return schema_of(get_constructor(name), supplied=("inputs", "tasks"), extra=("name",))
 
 
@@ -69,13 +69,14 @@ def data_schema(source: str) -> Schema:
 
 
 def features_schema() -> Schema:
-    """`[features]`: arguments of the table, and of every category and number in inner tables."""
+    """`[features]`: arguments of the table, and of its columns by kind in inner tables."""
     return schema_of(
         features.TabularFeatures,
         supplied=("columns", "categorical", "numeric", "name"),
         children={
             "category": schema_of(features.Category, supplied=("name",)),
             "number": schema_of(features.Numeric, supplied=("name",)),
+            "sequence": schema_of(features.Sequence, supplied=("name",)),
         },
     )
 

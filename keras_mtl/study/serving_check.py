@@ -24,12 +24,19 @@ def largest_difference(model: Path, export: Path, raw: dict[str, np.ndarray], pa
 
     Raises:
         ValueError: if the export does not load.
-        RuntimeError: if it fails on the rows, or answers something other than the model's tasks.
+        RuntimeError: if it fails on the rows, or answers something other than the model's tasks,
+            (B, U) or (B, S, U).
     """
     expected = keras.saving.load_model(model).predict(packed, verbose=0)
     served = answer(export, raw)
     if missing := expected.keys() - served.keys():
         raise RuntimeError(f"The export must serve every task. Missing: {sorted(missing)}")
+    for task, values in expected.items():
+        if served[task].shape != values.shape:
+            raise RuntimeError(
+                f"The export must serve task {task!r} in the shape of the model's predictions, "
+                f"{values.shape}. Received: {served[task].shape}"
+            )
     differences = [np.max(np.abs(served[task] - expected[task])) for task in expected]
     return float(max(differences))
 

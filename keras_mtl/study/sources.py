@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_mtl import features
 from keras_mtl.datasets.dataset import Dataset, Split
+from keras_mtl.serving.arrays import as_array
 from keras_mtl.study.run_settings import RunSettings
 from keras_mtl.study.schema import load_function
 from keras_mtl.study.signatures import arguments_of
@@ -44,10 +45,11 @@ class StudyData:
 
     @property
     def width(self) -> int:
-        """Width of the vector that the experts read."""
+        """Width of the vector that the experts read: of a row, or of an entry of sequences."""
         if self.table is None:
             return int(self.train[0].shape[-1])
-        return int(self.table.embed().shape[-1])
+        vectors = self.table.embed(concatenate=False)
+        return sum(int(vector.shape[-1]) for vector in vectors.values())
 
     @property
     def rows(self) -> tuple[int, int, int]:
@@ -55,13 +57,13 @@ class StudyData:
         return _rows(self.train[1]), _rows(self.valid[1]), _rows(self.test[1])
 
     def served_sample(self, rows: int) -> tuple[dict[str, np.ndarray], Any]:
-        """The first test rows as a server receives them, and as the model does."""
+        """The first test rows as a server receives them, lists padded, and as the model does."""
         packed = _head(self.test[0], rows)
         if self.table is None:
             return {"features": packed}, packed
-        columns = self.source.test.columns
-        names = [*self.source.categorical, *self.source.numeric]
-        return {name: np.asarray(columns[name])[:rows] for name in names}, packed
+        columns, signature = self.source.test.columns, self.table.serving_signature()
+        raw = {name: as_array(name, columns[name][:rows], spec) for name, spec in signature.items()}
+        return raw, packed
 
 
 def load_data(settings: RunSettings, data_dir: Path | None = None) -> StudyData:
@@ -96,10 +98,12 @@ def _load(source: str, arguments: str, table: str, tasks: str) -> StudyData:
 
 def _adapted(data: Dataset, settings: dict[str, Any]) -> features.TabularFeatures | None:
     """The table of a data set's columns, adapted to its training rows."""
-    if not data.categorical and not data.numeric:
+    if not data.categorical and not data.numeric and not data.sequences:
         return None
-    category, number = settings.pop("category", {}), settings.pop("number", {})
+    kinds = ("category", "number", "sequence")
+    category, number, sequence = (settings.pop(kind, {}) for kind in kinds)
     table = features.TabularFeatures(
+        [features.Sequence(name, **sequence) for name in data.sequences],
         categorical=[features.Category(name, **category) for name in data.categorical],
         numeric=[features.Numeric(name, **number) for name in data.numeric],
         **settings,

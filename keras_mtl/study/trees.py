@@ -41,10 +41,9 @@ def train(settings: RunSettings, data: StudyData, folder: Path) -> None:
     """Fits one model a task on the raw columns and leaves the folder of a run.
 
     Raises:
-        ValueError: for a task of several columns, or whose rows another task decides.
+        ValueError: as `check`.
     """
-    for task in data.tasks:
-        _check(task)
+    check(data)
     figures: dict[str, dict[str, Any]] = {"valid": {}, "test": {}}
     start = time.perf_counter()
     matrices, is_category = _encoded(data.source)
@@ -59,12 +58,29 @@ def train(settings: RunSettings, data: StudyData, folder: Path) -> None:
         write_metrics(partial, {**figures, **nothing, "seconds": seconds})
 
 
-def _check(task: Task) -> None:
-    one_column = task.kind in ("binary", "multiclass") or task.units == 1
-    if task.kind == "multilabel" or not one_column or task.given is not None:
+def check(data: StudyData) -> None:
+    """Whether trees can learn the data: one value a column and row, one label a task and row.
+
+    Raises:
+        ValueError: for columns of lists, a task of several columns or with a label a token, or one
+            whose rows another task decides.
+    """
+    if data.source.sequences:
         raise ValueError(
-            "Boosted trees need tasks of one column without `given`. "
-            f"Received: task={task.name!r}, kind={task.kind!r}, given={task.given!r}"
+            "Boosted trees need columns of one value a row. "
+            f"Received: sequences={data.source.sequences}"
+        )
+    for task in data.tasks:
+        _check_task(task, np.shape(data.train[1][task.name]))
+
+
+def _check_task(task: Task, shape: tuple[int, ...]) -> None:
+    one_column = task.kind in ("binary", "multiclass") or task.units == 1
+    one_label = shape[1:] in ((), (1,))
+    if task.kind == "multilabel" or not (one_column and one_label) or task.given is not None:
+        raise ValueError(
+            "Boosted trees need tasks of one label a row without `given`. Received: "
+            f"task={task.name!r}, kind={task.kind!r}, given={task.given!r}, labels={shape}"
         )
 
 

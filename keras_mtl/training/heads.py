@@ -62,6 +62,7 @@ class WithoutActivation(keras.layers.Layer):
         super().__init__(dtype=layer.dtype_policy)
         self._borrowed = (layer,)
         self.built = True
+        self.supports_masking = True
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """The layer's output before its activation."""

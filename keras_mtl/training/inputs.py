@@ -98,7 +98,22 @@ def _as_array(tensor: Any, value: Any) -> Any:
         raise ValueError(
             f"Input {tensor.name!r} must have shape ({wanted}). Received: shape={tuple(shape)}"
         )
+    if isinstance(value, np.ndarray):
+        _check_ids(tensor, value)
     return value
+
+
+def _check_ids(tensor: Any, ids: np.ndarray) -> None:
+    """Where an `Embedding` reads the input: it fails on a CPU, and gives anything on a GPU."""
+    nodes = tensor._keras_history.operation._outbound_nodes
+    for layer in (node.operation for node in nodes):
+        if isinstance(layer, keras.layers.Embedding) and ids.size:
+            least, greatest = ids.min(), ids.max()
+            if not 0 <= least <= greatest < layer.input_dim:
+                raise ValueError(
+                    f"Input {tensor.name!r} must hold ids in [0, {layer.input_dim}). "
+                    f"Received: ids from {least} to {greatest}"
+                )
 
 
 def _fits(shape: tuple[Any, ...], wanted: tuple[Any, ...]) -> bool:

@@ -112,7 +112,7 @@ def as_separate_representations(
 
 
 def build_model(
-    representation: keras.KerasTensor,
+    representation: keras.KerasTensor | Mapping[str, keras.KerasTensor],
     tasks: Task | str | Iterable[Task | str],
     towers: Towers,
     network: Network,
@@ -123,7 +123,7 @@ def build_model(
 
     Args:
         representation: (B, ..., T, U), a slot a task in the order of `sorted_tasks`; or (B, ..., U)
-            where `shared`.
+            where `shared`, for all tasks or by task name.
         tasks: The tasks as the user gave them.
         towers: Towers and heads.
         network: Options of the towers.
@@ -133,13 +133,15 @@ def build_model(
     given = as_tasks(tasks)
     stacked = sorted_tasks(given)
     _check_heads(stacked, towers.heads)
+    sources = _by_task(representation, stacked)
     outputs: dict[str, keras.KerasTensor] = {}
     for index, task in enumerate(stacked):
         if task.name in towers.heads:
-            own = representation if shared else representation[..., index, :]
+            source = sources[task.name]
+            own = source if shared else source[..., index, :]
             outputs[task.name] = towers.heads[task.name](own)
-    for position, group in enumerate(_tower_groups(stacked, towers)):
-        outputs |= _stacked_towers(representation, stacked, group, network, position, shared)
+    for position, group in enumerate(_tower_groups(stacked, towers, sources)):
+        outputs |= _stacked_towers(stacked, group, network, position, shared)
     outputs = {task.name: outputs[task.name] for task in given}
     return MultiTaskModel(
         inputs=_source_inputs(list(outputs.values())), outputs=outputs, tasks=given, name=name
@@ -149,22 +151,36 @@ def build_model(
 @dataclass(frozen=True)
 class _TowerGroup:
     tasks: list[Task]
+    source: keras.KerasTensor
     tower_units: tuple[int, ...]
     units: int
 
 
-def _tower_groups(tasks: Sequence[Task], towers: Towers) -> list[_TowerGroup]:
-    """Tasks whose towers and logits have the same widths are one stack."""
+def _by_task(
+    representation: keras.KerasTensor | Mapping[str, keras.KerasTensor], tasks: Sequence[Task]
+) -> Mapping[str, keras.KerasTensor]:
+    if isinstance(representation, Mapping):
+        return representation
+    return {task.name: representation for task in tasks}
+
+
+def _tower_groups(
+    tasks: Sequence[Task], towers: Towers, sources: Mapping[str, keras.KerasTensor]
+) -> list[_TowerGroup]:
+    """Tasks that read one tensor and whose towers and logits have the same widths are one stack."""
     groups: dict[tuple[Any, ...], list[Task]] = {}
     for task, units in zip(tasks, per_task("tower_units", tasks, towers.units), strict=True):
         if task.name not in towers.heads:
             widths = check_units("tower_units", units, allow_empty=True)
-            groups.setdefault((widths, task.units), []).append(task)
-    return [_TowerGroup(members, *key) for key, members in groups.items()]
+            key = (id(sources[task.name]), widths, task.units)
+            groups.setdefault(key, []).append(task)
+    return [
+        _TowerGroup(members, sources[members[0].name], *widths)
+        for (_, *widths), members in groups.items()
+    ]
 
 
 def _stacked_towers(
-    representation: keras.KerasTensor,
     tasks: Sequence[Task],
     group: _TowerGroup,
     network: Network,
@@ -173,7 +189,7 @@ def _stacked_towers(
 ) -> dict[str, keras.KerasTensor]:
     suffix = f"_{position}" if position else ""
     slots = [tasks.index(task) for task in group.tasks]
-    x = representation
+    x = group.source
     if not shared and len(slots) < len(tasks):
         x = ops.take(x, slots, axis=-2)  # (B, ..., T, U)
     stacked = not shared

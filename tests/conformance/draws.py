@@ -46,3 +46,28 @@ def _labels_of(task: Task, missing: np.ndarray, generator: np.random.Generator) 
     if mark is not None:
         drawn[missing] = mark
     return drawn
+
+
+def ids(length: int, size: int) -> Callable[[int, int], np.ndarray]:
+    """Draws sequences of ids, padded with 0 on the right; some are padding alone."""
+
+    def draw(rows: int, seed: int) -> np.ndarray:
+        generator = np.random.default_rng(seed)
+        drawn = generator.integers(1, size, (rows, length))
+        lengths = generator.integers(0, length + 1, (rows, 1))
+        return np.where(np.arange(length) < lengths, drawn, 0).astype("int32")
+
+    return draw
+
+
+def token_labels(tasks: Iterable[Task], length: int) -> Callable[[int, int], Arrays]:
+    """Draws a class for every token, some of them missing."""
+
+    def draw(rows: int, seed: int) -> Arrays:
+        generator = np.random.default_rng(seed + 100)
+        return {
+            task.name: generator.integers(-1, task.units, (rows, length))
+            for task in sorted(tasks, key=lambda task: task.name)
+        }
+
+    return draw

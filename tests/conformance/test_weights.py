@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import combinations
 from typing import Any
 
@@ -110,20 +110,29 @@ def test_slices_of_a_stack_differ_and_have_the_variance_of_their_fan_in(case: Ca
         layer = case.make(seed=seed)
         layer.build((None, *case.row))
         for weight in layer.weights:
-            if weight.path.endswith("kernel") and len(weight.shape) > 2:
+            if weight.name.startswith("kernel") and len(weight.shape) > 2:
                 stacks[weight.path.partition("/")[2]].append(values(weight))
     assert stacks, "no stacked kernel: exempt the case, and say why"
     for path, drawn in stacks.items():
-        assert_slices(np.stack(drawn), path, he="kernel_initializer" in case.arguments)
+        assert_slices(np.stack(drawn), path, expected_variance(case))
 
 
-def assert_slices(stack: np.ndarray, path: str, *, he: bool) -> None:
+def expected_variance(case: Case) -> Callable[[int, int], float]:
+    """The variance of a kernel (D, U) by its initializer."""
+    if "kernel_initializer" in case.arguments:
+        return lambda inputs, units: 2 / inputs  # He's
+    if case.public == "layers.SwitchFFN":
+        return lambda inputs, units: 0.1 / inputs
+    return lambda inputs, units: 2 / (inputs + units)  # Glorot's
+
+
+def assert_slices(stack: np.ndarray, path: str, variance: Callable[[int, int], float]) -> None:
     """Checks slices (draws, ..., N, D, U)."""
     *_, inputs, units = stack.shape
     stack = stack.reshape(len(stack), -1, inputs * units)  # (draws, N, D U)
     for first, second in combinations(range(stack.shape[1]), 2):
         assert not np.isclose(stack[:, first], stack[:, second]).all(axis=-1).any(), path
-    expected = 2 / inputs if he else 2 / (inputs + units)
+    expected = variance(inputs, units)
     found = stack.var(axis=(0, 2))  # (N,)
     # the kurtosis of a uniform or truncated draw is below 3
     error = 4 * (2 / (len(stack) * inputs * units)) ** 0.5

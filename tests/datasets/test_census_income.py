@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from keras_mtl.datasets import census_income
-from keras_mtl.datasets.census_income.files import DATA_VARIABLE
 from keras_mtl.datasets.census_income.schema import CATEGORICAL, NUMERIC
+from keras_mtl.datasets.locating import DATA_VARIABLE
 from tests.datasets.census_files import make_line, write_files
 
 

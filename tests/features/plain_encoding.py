@@ -53,3 +53,21 @@ def hash_value(value):
     for multiplier in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
         h = ((h ^ (h >> 33)) * multiplier) % word
     return h ^ (h >> 33)
+
+
+def cut_up(word, shortest, longest, limit):
+    """The n-grams of a word, by start and then by length; of too many, not the middle."""
+    marked = f"<{word}>"
+    found = [
+        marked[start : start + length]
+        for start in range(len(marked))
+        for length in range(shortest, longest + 1)
+        if start + length <= len(marked)
+    ]
+    head, tail = (limit + 1) // 2, limit // 2
+    return found if len(found) <= limit else found[:head] + found[len(found) - tail :]
+
+
+def ngram_ids(word, shortest, longest, buckets, limit):
+    found = [1 + hash_value(g) % buckets for g in cut_up(word, shortest, longest, limit)]
+    return found + [0] * (limit - len(found))

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_mtl.features import Category, Numeric, Sequence, TabularFeatures
 from keras_mtl.features.hashing import hash_values
-from keras_mtl.features.tensor_encoder import hash_tensors
+from keras_mtl.features.tensor_hashing import hash_tensors
 
 
 def tensors(data):

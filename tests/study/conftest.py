@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 DATA = '''
-from types import SimpleNamespace
-
 import numpy as np
+
+from keras_mtl.datasets.dataset import Dataset, Split
 
 
 def load(rows=120, correlation=1.0, names=("a", "b"), weights=(1, 1), seed=0):
@@ -16,9 +16,9 @@ def load(rows=120, correlation=1.0, names=("a", "b"), weights=(1, 1), seed=0):
     def part():
         x = rng.normal(size=(rows, 4)).astype("float32")
         labels = {"a": (x[:, 0] > 0).astype("int32"), "b": correlation * x[:, 0] + x[:, 1]}
-        return SimpleNamespace(columns={"features": x}, labels=labels)
+        return Split({"features": x}, labels)
 
-    return SimpleNamespace(train=part(), valid=part(), test=part(), categorical=[], numeric=[])
+    return Dataset(part(), part(), part())
 
 
 def table(rows=120):
@@ -29,11 +29,9 @@ def table(rows=120):
         city = rng.choice(["Rome", "Oslo", ""], rows)
         age = np.where(rng.random(rows) < 0.1, np.nan, rng.normal(size=rows))
         labels = {"a": (city == "Rome").astype("int32"), "b": np.nan_to_num(age)}
-        return SimpleNamespace(columns={"city": city, "age": age}, labels=labels)
+        return Split({"city": city, "age": age}, labels)
 
-    return SimpleNamespace(
-        train=part(), valid=part(), test=part(), categorical=["city"], numeric=["age"]
-    )
+    return Dataset(part(), part(), part(), categorical=["city"], numeric=["age"])
 '''
 
 STUDY = """

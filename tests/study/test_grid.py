@@ -61,3 +61,13 @@ def test_lists_of_tables_are_no_grids():
 def test_a_schema_without_lists_treats_every_list_as_a_grid():
     open_schema = Schema(known=frozenset({"a"}))
     assert [table["a"] for _, table in variants({"a": [[1], [2]]}, open_schema)] == [[1], [2]]
+
+
+def test_the_word_none_is_none_alone_and_in_a_grid():
+    assert chosen({"levels": ["none", 2]}) == [
+        ("levels=none", {"levels": None}),
+        ("levels=2", {"levels": 2}),
+    ]
+    assert chosen({"optimizer": {"class_name": "Adam", "clipnorm": "none"}})[0][1] == {
+        "optimizer": {"class_name": "Adam", "clipnorm": None}
+    }

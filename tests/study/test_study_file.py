@@ -65,6 +65,11 @@ def test_an_argument_that_is_a_list_stays_one(write_study):
     assert run.data_arguments == {"weights": [1, 2]}
 
 
+def test_a_task_may_say_none(write_study):
+    (run,) = runs(write_study(('tasks = ["a",', 'tasks = [{ name = "a", missing = "none" },')))
+    assert run.tasks[0] == {"name": "a", "missing": None}
+
+
 def test_a_base_lies_below(write_study, place):
     write_study(name="common.toml")
     (place / "own.toml").write_text('base = "common.toml"\n[model]\nlevels = 5\n')

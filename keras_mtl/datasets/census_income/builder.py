@@ -9,9 +9,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from keras_mtl.datasets import census_income
-from keras_mtl.datasets.census_income.files import DATA_VARIABLE, PUBLISHER
+from keras_mtl.datasets.census_income.files import PUBLISHER
 from keras_mtl.datasets.census_income.schema import CATEGORICAL, LABEL_COLUMNS, NUMERIC
 from keras_mtl.datasets.dataset import Split
+from keras_mtl.datasets.locating import DATA_VARIABLE
 
 # The archive holds census.tar.gz, which holds the two files. No checksum is kept here:
 # tensorflow-datasets records that of the first download.

@@ -8,39 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from keras_mtl.datasets import locating
 from keras_mtl.datasets.census_income.schema import COLUMNS, READERS
 
-DATA_VARIABLE = "KERAS_MTL_DATA"
 TRAIN_FILE, TEST_FILE = "census-income.data", "census-income.test"
 PUBLISHER = "https://archive.ics.uci.edu/dataset/117"
 
 
 def find_files(data_dir: str | os.PathLike[str] | None) -> tuple[Path, Path]:
-    """The train and the test file in `data_dir`, or in its folder `census_income`.
-
-    Raises:
-        FileNotFoundError: If they are in neither, or no folder is named.
-    """
-    if not isinstance(data_dir, str | os.PathLike | None):
-        raise TypeError(
-            f"Argument `data_dir` must be the path of a folder. Received: data_dir={data_dir!r}"
-        )
-    given = os.environ.get(DATA_VARIABLE) if data_dir is None else data_dir
-    for folder in () if given is None else (Path(given), Path(given) / "census_income"):
-        train, test = _find(folder, TRAIN_FILE), _find(folder, TEST_FILE)
-        if train and test:
-            return train, test
-    raise FileNotFoundError(
-        f"Argument `data_dir`, or else the environment variable {DATA_VARIABLE}, must name a "
-        f"folder with the files {TRAIN_FILE} and {TEST_FILE} (plain, .gz or .bz2), or one with a "
-        f"folder census_income that holds them. The publisher offers them at {PUBLISHER}. "
-        f"Received: data_dir={data_dir!r}, {DATA_VARIABLE}={os.environ.get(DATA_VARIABLE)!r}"
-    )
-
-
-def _find(folder: Path, name: str) -> Path | None:
-    paths = (folder / f"{name}{suffix}" for suffix in ("", ".gz", ".bz2"))
-    return next((path for path in paths if path.is_file()), None)
+    """The train and the test file in `data_dir`, or in its folder `census_income`."""
+    names = (TRAIN_FILE, TEST_FILE)
+    train, test = locating.find_files(data_dir, "census_income", names, (".gz", ".bz2"), PUBLISHER)
+    return train, test
 
 
 def read_columns(path: Path) -> dict[str, np.ndarray]:

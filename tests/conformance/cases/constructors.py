@@ -1,13 +1,15 @@
 """Ready models: every constructor, plain and with each of its options."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 
+from keras_mtl import Task
 from tests.conformance.case import Anew, Case
-from tests.conformance.cases.layers import DROPOUT, TASKS, network
-from tests.conformance.draws import labels, numbers
+from tests.conformance.cases.layers import DROPOUT, GROUPS, NOISE, TASKS, network
+from tests.conformance.draws import ids, labels, numbers, token_labels
 
 WIDTH = 5
 NETWORKS = {"slices": "its stacks are those of its layers, which have cases of their own"}
@@ -40,6 +42,13 @@ SIZES: dict[str, dict[str, Any]] = {
     "mmoe": {"num_experts": 3, "expert_units": 6},
     "cgc": {"shared_experts": 1, "task_experts": 2, "expert_units": 6},
     "ple": {"levels": 2, "shared_experts": 1, "task_experts": 1, "expert_units": 6},
+    "moe": {
+        "num_experts": 4,
+        "expert_units": 6,
+        "noisy": False,
+        "importance_loss": 0.0,
+        "load_loss": 0.0,
+    },
 }
 # Number of weights: plain; normalised, but with one tower and head fewer; towers of other depths.
 WEIGHTS = {
@@ -48,6 +57,7 @@ WEIGHTS = {
     "mmoe": (12, 20, 16),
     "cgc": (12, 20, 16),
     "ple": (16, 26, 20),
+    "moe": (11, 17, 15),
 }
 COPIES = {"mmoe": 24, "cgc": 40, "ple": 48}
 
@@ -80,6 +90,68 @@ def cases() -> Iterator[Case]:
         kept = {k: v for k, v in SIZES[name].items() if k != "expert_units"}
         yield constructor(name, "copies", weights, expert=Anew(network), gate_units=3, **kept)
     yield constructor("mmoe", "one gate", 12, one_gate=True, **SIZES["mmoe"])
+    noisy = {**SIZES["moe"], "noisy": True, "importance_loss": 0.1, "load_loss": 0.1}
+    yield constructor("moe", "noise", 12, NOISE, **noisy)
+    sparser = {"top_k": 3, "capacity_factor": 1.0}
+    yield constructor("moe", "capacity", 11, GROUPS, **SIZES["moe"], **sparser)
+    yield from transformers()
     own = {"click": 1, "price": 2, "topic": 0}
     yield constructor("cgc", "own numbers", 12, **{**SIZES["cgc"], "task_experts": own})
     yield constructor("ple", "own numbers", 16, **{**SIZES["ple"], "task_experts": own})
+
+
+TRANSFORMER: dict[str, Any] = {
+    "num_layers": 2,
+    "num_heads": 2,
+    "model_units": 4,
+    "hidden_units": 6,
+    "num_experts": 3,
+    "max_length": 5,
+    "capacity_factor": None,
+    "jitter": 0.0,
+    "balance_loss": 0.0,
+}
+TOKEN_TASKS = [Task("tag", "multiclass", units=3), Task("topic", "multiclass", units=3)]
+
+
+def transformers() -> Iterator[Case]:
+    """Tasks on sequences of vectors, with and without options, and on tokens by their ids."""
+    of_rows = {"pooling": "mean", **TRANSFORMER}
+    yield sequence_case("", 44, **of_rows)
+    capacities = {"capacity_factor": 1.0, "eval_capacity_factor": 1.5, "balance_loss": 0.01}
+    yield sequence_case("capacity", 44, GROUPS, **{**of_rows, **capacities})
+    yield sequence_case(
+        "options",
+        45,
+        DROPOUT,
+        **{**of_rows, "jitter": 0.1, "router_z_loss": 0.01, "top_k": 2, "sparse_every": 1},
+        activation="tanh",
+        dropout=0.5,
+        expert_dropout=0.2,
+        kernel_regularizer=Anew(lambda: keras.regularizers.L2(0.1)),
+        heads=Anew(own_head),
+    )
+    case = Case(
+        public="zoo.switch_transformer",
+        option="tokens",
+        arguments={
+            "inputs": Anew(lambda: keras.Input((5,), dtype="int32", name="tokens")),
+            "tasks": TOKEN_TASKS,
+            "vocabulary_size": 9,
+            **TRANSFORMER,
+        },
+        weights=37,
+        model=lambda seed: case.make(seed=seed),
+        inputs=ids(5, 9),
+        labels=token_labels(TOKEN_TASKS, 5),
+        exempt=NETWORKS,
+    )
+    yield case
+
+
+def sequence_case(
+    option: str, weights: int, exempt: Mapping[str, str] | None = None, **arguments: Any
+) -> Case:
+    """The case of a transformer that reads vectors."""
+    made = constructor("switch_transformer", option, weights, exempt, **arguments)
+    return dataclasses.replace(made, inputs=numbers(5, WIDTH))

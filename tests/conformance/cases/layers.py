@@ -99,6 +99,7 @@ def cases() -> Iterator[Case]:
     yield from experts({**smooth, **starts(), **bias})
     yield from gate({**smooth, **starts()})
     yield from mixtures({**smooth, **starts(), **bias, "gate_temperature": 2.0, "gate_units": 3})
+    yield from sparse({**smooth, "kernel_regularizer": starts()["kernel_regularizer"]})
     yield layer("TaskOutput", "", (2,), (2,), 0, NO_SEED, **_output(units=2))
     yield layer(
         "TaskOutput",
@@ -111,6 +112,69 @@ def cases() -> Iterator[Case]:
         activation="sigmoid",
         **_output(),
     )
+
+
+# Tests of sparse layers hold two replicas to the numbers of two groups.
+GROUPS = {"replicas": "every replica is a group, with capacities and losses of its own"}
+NOISE = {
+    "backends": "its noise draws other random numbers on each backend",
+    "replicas": "its noise draws other random numbers for half the rows",
+    "compiled": "its noise draws other random numbers under XLA",
+}
+
+
+def sparse(options: dict[str, Any]) -> Iterator[Case]:
+    """MoE and SwitchFFN: without what depends on the batch, with all of it, and with capacities."""
+    moe = {"num_experts": 4, "expert_units": (5, 2)}
+    calm = {"noisy": False, "importance_loss": 0.0, "load_loss": 0.0}
+    yield layer("MoE", "", (4,), (2,), 5, **moe, **calm)
+    yield layer("MoE", "noise", (4,), (2,), 6, NOISE, **moe, noise_epsilon=0.1)
+    yield layer("MoE", "capacity", (3, 4), (3, 2), 5, GROUPS, **moe, **_capacities(), noisy=False)
+    yield layer(
+        "MoE",
+        "options",
+        (4,),
+        (2,),
+        4,
+        DROPOUT,
+        **moe,
+        **options,
+        seed=5,
+        top_k=3,
+        output_activation="relu",
+        use_bias=False,
+        noisy=True,
+        expert_dropout=0.5,
+        kernel_initializer=starts()["kernel_initializer"],
+        gate_initializer=Anew(lambda: keras.initializers.HeNormal(seed=3)),
+    )
+    switch = {"num_experts": 4, "hidden_units": 5, "jitter": 0.0}
+    alone = {"capacity_factor": None, "balance_loss": 0.0}
+    yield layer("SwitchFFN", "", (4,), (4,), 3, **switch, **alone)
+    yield layer("SwitchFFN", "capacity", (3, 4), (3, 4), 3, GROUPS, **switch, **_capacities())
+    yield layer(
+        "SwitchFFN",
+        "options",
+        (4,),
+        (4,),
+        5,
+        DROPOUT,
+        **{**switch, "jitter": 0.1},
+        **options,
+        seed=5,
+        top_k=2,
+        eval_capacity_factor=None,
+        min_capacity=2,
+        use_bias=True,
+        expert_dropout=0.5,
+        balance_loss=0.1,
+        router_z_loss=0.01,
+        kernel_initializer=starts()["kernel_initializer"],
+    )
+
+
+def _capacities() -> dict[str, Any]:
+    return {"capacity_factor": 1.0, "num_groups": 2}
 
 
 NO_SEED = {**NO_STACK, "seeds": "it draws nothing"}

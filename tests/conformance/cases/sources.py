@@ -6,12 +6,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from keras_mtl import MultiTaskModel, Task, datasets, features, zoo
 from keras_mtl.datasets.dataset import Dataset
 from tests.conformance.case import Anew, Arrays, Case
 from tests.conformance.cases.layers import TASKS
 from tests.conformance.cases.tables import WITHOUT_MODEL
 from tests.conformance.draws import labels, numbers
+from tests.datasets import treebank_files
 from tests.datasets.census_files import write_files
 
 NAMES_ONLY = dict.fromkeys(WITHOUT_MODEL, "it finds names and makes nothing")
@@ -35,6 +38,16 @@ def cases() -> Iterator[Case]:
         inputs=lambda rows, seed: census_table().encode(census_columns(rows)),
         raw=lambda rows, seed: census_columns(rows),
         labels=lambda rows, seed: first(census().train.labels, rows),
+        exempt=NO_CLASS,
+    )
+    yield Case(
+        public="datasets.treebank.load",
+        arguments={"data_dir": Anew(treebank_folder), "language": "en_ewt", "max_words": 5},
+        weights=11,
+        model=on_treebank,
+        inputs=lambda rows, seed: treebank_table().encode(words(rows))["words"],
+        raw=lambda rows, seed: words(rows),
+        labels=lambda rows, seed: first(treebank().train.labels, rows),
         exempt=NO_CLASS,
     )
     yield Case(
@@ -102,6 +115,37 @@ def census_table() -> features.TabularFeatures:
 def on_census(seed: int) -> MultiTaskModel:
     tasks = ["income", "marital"]
     return zoo.shared_bottom(census_table(), tasks, bottom_units=4, tower_units=4, seed=seed)
+
+
+@cache
+def treebank_folder() -> Path:
+    """Files of a treebank's form, of made-up sentences."""
+    return treebank_files.write_files(Path(tempfile.mkdtemp()))
+
+
+@cache
+def treebank() -> Dataset:
+    return datasets.treebank.load(treebank_folder(), max_words=5)
+
+
+def words(rows: int) -> Arrays:
+    """Sentences as a server is sent them: padded."""
+    sentences = treebank().train.columns["words"][:rows]
+    return {"words": np.array([[*each, *[""] * (5 - len(each))] for each in sentences], object)}
+
+
+def treebank_table() -> features.TabularFeatures:
+    column = features.Sequence(
+        "words", max_length=5, pooling=None, ngrams=(2, 4), max_ngrams=6, ngram_buckets=64
+    )
+    return features.TabularFeatures([column], embedding_dim=3).adapt(treebank().train.columns)
+
+
+def on_treebank(seed: int) -> MultiTaskModel:
+    """A label for every word."""
+    tasks = [Task(n, "multiclass", units=len(c)) for n, c in treebank().classes.items()]
+    vectors = treebank_table().embed(concatenate=False, seed=seed)["words"]
+    return zoo.shared_bottom(vectors, tasks, bottom_units=4, tower_units=(), seed=seed)
 
 
 def served(name: str, **arguments: Any) -> Case:

@@ -1,0 +1,89 @@
+"""RoutingTracker: how sparse layers used their experts, exact over the epoch."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mtl.layers.routing_records import RoutingRecord
+from keras_mtl.layers.sparse_layer import SparseLayer
+
+# With more experts than this a line of logs holds only the least and the greatest load.
+MOST_LOADS = 16
+_SHARES = ("dropped", "entropy")
+
+
+class RoutingTracker(keras.metrics.Metric):
+    """For every sparse layer, under `moe/LAYER/`: loads, dropped share, entropy and losses.
+
+    `load_e = choices of expert e / choices`, `dropped = dropped choices / choices`, `entropy` the
+    mean over tokens in nats, losses the mean over groups and calls. Sums are added up over batches
+    and replicas, so neither changes a figure.
+    """
+
+    def __init__(self, layers: Sequence[SparseLayer]) -> None:
+        super().__init__(name="moe")
+        self._experts = {layer.name: layer.num_experts for layer in layers}
+        self._losses = {layer.name: list(layer.loss_weights()) for layer in layers}
+        self._sums = {
+            name: self.add_variable((self._width(name),), "zeros", name=f"{name}_sums")
+            for name in self._experts
+        }
+
+    def _width(self, name: str) -> int:
+        """Loads, losses, and then dropped choices, entropy, tokens and groups."""
+        return self._experts[name] + len(self._losses[name]) + 4
+
+    def accumulate(self, records: Sequence[RoutingRecord]) -> None:
+        """Adds the calls of one replica's batch."""
+        for record in records:
+            losses = [record.losses[name] for name in self._losses[record.layer]]
+            last = [record.dropped, record.entropy, record.tokens, float(record.groups)]
+            scalars = ops.stack([ops.cast(value, "float32") for value in (*losses, *last)])
+            self._sums[record.layer].assign_add(ops.concatenate([record.load, scalars]))
+
+    def update_state(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: `accumulate` has the records."""
+
+    def result(self) -> dict[str, Any]:
+        """All figures of all layers."""
+        figures: dict[str, Any] = {}
+        for name in self._experts:
+            figures |= {f"moe/{name}/{key}": x for key, x in self._figures(name).items()}
+        return figures
+
+    def _figures(self, name: str) -> dict[str, Any]:
+        sums = ops.convert_to_tensor(self._sums[name])
+        experts, losses = self._experts[name], self._losses[name]
+        choices = ops.maximum(ops.sum(sums[:experts]), 1.0)
+        load = sums[:experts] / choices  # (E,)
+        dropped, entropy, tokens, groups = (sums[index] for index in range(-4, 0))
+        if experts <= MOST_LOADS:
+            figures = {f"load_{e}": load[e] for e in range(experts)}
+        else:
+            figures = {"load_min": ops.min(load), "load_max": ops.max(load)}
+        figures["dropped"] = dropped / choices
+        figures["entropy"] = entropy / ops.maximum(tokens, 1.0)
+        for index, loss in enumerate(losses):
+            figures[loss] = sums[experts + index] / ops.maximum(groups, 1.0)
+        return figures
+
+    def result_names(self) -> list[str]:
+        """The keys of `result`, without computing it."""
+        names = []
+        for name, experts in self._experts.items():
+            loads = [f"load_{e}" for e in range(experts)]
+            loads = loads if experts <= MOST_LOADS else ["load_min", "load_max"]
+            names += [f"moe/{name}/{key}" for key in (*loads, *_SHARES, *self._losses[name])]
+        return names
+
+
+def routing_tracker(model: keras.Model) -> RoutingTracker | None:
+    """The tracker of a model's sparse layers, however deep they stand; None without any."""
+    layers = [
+        layer
+        for layer in model._flatten_layers(include_self=False)
+        if isinstance(layer, SparseLayer)
+    ]
+    return RoutingTracker(layers) if layers else None
