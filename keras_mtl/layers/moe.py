@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from keras_mtl.api_export import keras_mtl_export
-from keras_mtl.checks import check_flag, check_number, check_units
+from keras_mtl.checks import check_flag, check_number, check_rate, check_units
 from keras_mtl.layers import routing
 from keras_mtl.layers.initialization import get_initializer
 from keras_mtl.layers.sparse_layer import (
@@ -41,8 +41,8 @@ class MoE(SparseLayer):
 
     `fit` of a `MultiTaskModel` logs, under `moe/LAYER/`: `load_0` to `load_{E-1}`, the share of
     choices that fell on each expert (beyond 16 experts `load_min` and `load_max`), `dropped`, the
-    share that found no room, `entropy` of the softmax over all scores in nats, and the two losses,
-    unweighted.
+    share that found no room, `entropy` of the softmax over the scores without noise, in nats, and
+    the two losses, unweighted.
 
     A model is data parallel on TensorFlow. On JAX, a `keras.distribution.LayoutMap` may lay the
     experts out over devices: their kernels, `.../experts/kernel_0` and so on, start with E.
@@ -58,7 +58,7 @@ class MoE(SparseLayer):
         output_activation: activation of the experts' last layer; `None` is linear.
         use_bias: whether the experts' layers have biases.
         noisy: whether the gate draws noise while training.
-        noise_epsilon: least deviation of the noise.
+        noise_epsilon: least deviation of the noise, in [0, 1).
         importance_loss: weight of the importance loss.
         load_loss: weight of the load loss.
         expert_dropout: rate of units dropped after every hidden activation of the experts.
@@ -137,7 +137,7 @@ class MoE(SparseLayer):
         self.expert_units = check_units("expert_units", expert_units)
         self.capacity_factor = check_factor("capacity_factor", capacity_factor)
         self.noisy = check_flag("noisy", noisy)
-        self.noise_epsilon = check_number("noise_epsilon", noise_epsilon)
+        self.noise_epsilon = check_rate("noise_epsilon", noise_epsilon)
         self.importance_loss = check_number("importance_loss", importance_loss)
         self.load_loss = check_number("load_loss", load_loss)
         zeros_break_ties = "zeros" if self.noisy else "glorot_uniform"

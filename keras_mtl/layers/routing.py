@@ -76,7 +76,7 @@ def expert_capacity(
         minimum: least capacity.
     """
     # As a fraction: the same integer whether tokens are known when the graph is made or not.
-    share = Fraction(factor).limit_denominator(1000) * top_k / num_experts
+    share = Fraction(factor).limit_denominator(10**6) * top_k / num_experts
     if isinstance(tokens, int):
         return min(max(tokens * share.numerator // share.denominator, minimum), tokens)
     wide = ops.cast(tokens, "int64") * share.numerator // share.denominator
@@ -196,7 +196,7 @@ def dispatch(tokens: Any, plan: Plan) -> Any:
         return ops.take(x, rows, axis=0)  # (R * C, D)
 
     def back(slopes: Any) -> Any:
-        return _weighted_sum(_read(slopes, plan.slots), ops.cast(plan.kept, slopes.dtype))
+        return _sum_of_choices(_read(slopes, plan), plan)
 
     y = _with_gradient(there, back)(tokens)
     return ops.reshape(y, (*ops.shape(plan.choices), tokens.shape[-1]))  # (R, C, D)
@@ -209,26 +209,28 @@ def combine(outputs: Any, weights: Any, plan: Plan) -> Any:
     """
 
     def there(y: Any) -> Any:
-        return _read(y, plan.slots)  # (N * K, U)
+        return _read(y, plan)  # (N * K, U)
 
     def back(slopes: Any) -> Any:
         filled = ops.cast(ops.reshape(plan.filled, (-1, 1)), slopes.dtype)  # (R * C, 1)
         return ops.take(slopes, ops.reshape(plan.choices, (-1,)), axis=0) * filled
 
     y = _with_gradient(there, back)(ops.reshape(outputs, (-1, outputs.shape[-1])))
-    return _weighted_sum(y, ops.cast(ops.where(plan.kept, weights, 0), y.dtype))
+    return _sum_of_choices(y * ops.cast(ops.reshape(weights, (-1, 1)), y.dtype), plan)
 
 
-def _read(slots: Any, sources: Any) -> Any:
-    return ops.take(slots, ops.reshape(sources, (-1,)), axis=0)  # (N * K, U)
+def _read(slots: Any, plan: Plan) -> Any:
+    """The slot of every choice, zero where it has none: (R * C, U) -> (N * K, U)."""
+    rows = ops.take(slots, ops.reshape(plan.slots, (-1,)), axis=0)
+    return ops.where(ops.reshape(plan.kept, (-1, 1)), rows, 0)
 
 
-def _weighted_sum(rows: Any, weights: Any) -> Any:
-    """(N * K, U), (N, K) -> (N, U)."""
-    choices = weights.shape[1]
+def _sum_of_choices(rows: Any, plan: Plan) -> Any:
+    """(N * K, U) -> (N, U)."""
+    choices = plan.slots.shape[1]
     if choices == 1:
-        return rows * weights
-    return ops.sum(ops.reshape(rows, (-1, choices, rows.shape[-1])) * weights[..., None], axis=1)
+        return rows
+    return ops.sum(ops.reshape(rows, (-1, choices, rows.shape[-1])), axis=1)
 
 
 def _with_gradient(there: Callable[[Any], Any], back: Callable[[Any], Any]) -> Any:

@@ -12,7 +12,7 @@ class RoutingRecord:
     """One call of a sparse layer.
 
     Attributes:
-        layer: name of the layer.
+        layer: the layer.
         load: choices of each expert before any was dropped, (E,).
         dropped: share of the choices that no expert had room for times their number, ().
         entropy: sum over tokens of the router's entropy in nats, ().
@@ -21,7 +21,7 @@ class RoutingRecord:
         groups: number of groups.
     """
 
-    layer: str
+    layer: Any
     load: Any
     dropped: Any
     entropy: Any

@@ -133,6 +133,8 @@ class SparseLayer(keras.layers.Layer):
         shape = ops.shape(inputs)
         tokens = ops.reshape(inputs, (-1, inputs.shape[-1]))  # (N, D)
         mask = None if mask is None else ops.reshape(ops.cast(mask, "bool"), (-1,))  # (N,)
+        if mask is not None:  # a zero slope times NaN is NaN
+            tokens = ops.where(mask[:, None], tokens, 0)
         rows = ops.shape(tokens)[0]
         if self.num_groups > 1:
             tokens, mask = in_groups(tokens, mask, self.num_groups)
@@ -160,7 +162,7 @@ class SparseLayer(keras.layers.Layer):
         load = ops.cast(plan.counts, "float32")  # (E,)
         kept = ops.sum(ops.cast(plan.kept, "float32"))
         entry = RoutingRecord(
-            layer=self.name,
+            layer=self,
             load=load,
             dropped=ops.sum(load) - kept,
             entropy=ops.sum(entropy * routed),
@@ -190,6 +192,10 @@ class SparseLayer(keras.layers.Layer):
             dtype="float32",
             name=name,
         )
+
+    def softmax(self, scores: Any) -> Any:
+        """Probabilities of all experts; 1 for a single one, of which Keras' softmax would warn."""
+        return 0.0 * scores + 1.0 if self.num_experts == 1 else ops.softmax(scores, axis=-1)
 
     def noise_generator(self) -> keras.random.SeedGenerator:
         """The state of the router's random draws."""
@@ -242,8 +248,8 @@ def check_factor(name: str, value: Any) -> float | None:
     """Returns a capacity factor or None; raises `ValueError` for what is no positive number."""
     if value is None:
         return None
-    if check_number(name, value) < 0.001:
+    if check_number(name, value) < 1e-6:
         raise ValueError(
-            f"Argument `{name}` must be at least 0.001, or None. Received: {name}={value!r}"
+            f"Argument `{name}` must be at least 1e-6, or None. Received: {name}={value!r}"
         )
     return float(value)

@@ -56,7 +56,7 @@ class SwitchFFN(SparseLayer):
             depend on the other tokens of its batch.
         min_capacity: least number of slots of an expert.
         num_groups: groups of consecutive tokens, each with slots and a balance loss of its own.
-            Every replica is a group at least; groups differ by no more than padding.
+            Every replica is a group at least. A last group with fewer tokens has as many slots.
         activation: activation of the hidden layer.
         use_bias: whether the experts have biases.
         jitter: the router's input is multiplied elementwise by draws of U(1 - jitter, 1 + jitter)
@@ -157,7 +157,7 @@ class SwitchFFN(SparseLayer):
                 shape, low, high, dtype="float32", seed=self.seed_generator
             )
         logits = self.router(x)  # (N, E)
-        probabilities = ops.softmax(logits, axis=-1)
+        probabilities = self.softmax(logits)  # (N, E)
         weights, experts = routing.top_k(probabilities, self.top_k)  # (N, K)
         first = ops.one_hot(experts[:, 0], self.num_experts, dtype="float32")  # (N, E)
         if self.top_k > 1:

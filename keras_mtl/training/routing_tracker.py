@@ -24,11 +24,12 @@ class RoutingTracker(keras.metrics.Metric):
 
     def __init__(self, layers: Sequence[SparseLayer]) -> None:
         super().__init__(name="moe")
-        self._experts = {layer.name: layer.num_experts for layer in layers}
-        self._losses = {layer.name: list(layer.loss_weights()) for layer in layers}
+        self._names = unique_names(layers)
+        self._experts = {name: layer.num_experts for name, layer in self._names.items()}
+        self._losses = {name: list(layer.loss_weights()) for name, layer in self._names.items()}
         self._sums = {
             name: self.add_variable((self._width(name),), "zeros", name=f"{name}_sums")
-            for name in self._experts
+            for name in self._names
         }
 
     def _width(self, name: str) -> int:
@@ -38,10 +39,11 @@ class RoutingTracker(keras.metrics.Metric):
     def accumulate(self, records: Sequence[RoutingRecord]) -> None:
         """Adds the calls of one replica's batch."""
         for record in records:
-            losses = [record.losses[name] for name in self._losses[record.layer]]
+            name = next(name for name, layer in self._names.items() if layer is record.layer)
+            losses = [record.losses[loss] for loss in self._losses[name]]
             last = [record.dropped, record.entropy, record.tokens, float(record.groups)]
             scalars = ops.stack([ops.cast(value, "float32") for value in (*losses, *last)])
-            self._sums[record.layer].assign_add(ops.concatenate([record.load, scalars]))
+            self._sums[name].assign_add(ops.concatenate([record.load, scalars]))
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: `accumulate` has the records."""
@@ -77,6 +79,15 @@ class RoutingTracker(keras.metrics.Metric):
             loads = loads if experts <= MOST_LOADS else ["load_min", "load_max"]
             names += [f"moe/{name}/{key}" for key in (*loads, *_SHARES, *self._losses[name])]
         return names
+
+
+def unique_names(layers: Sequence[SparseLayer]) -> dict[str, SparseLayer]:
+    """Layers by name; of one name in several nested models, the later ones get a number."""
+    named: dict[str, SparseLayer] = {}
+    for layer in layers:
+        alike = [name for name in named if named[name].name == layer.name]
+        named[f"{layer.name}_{len(alike)}" if alike else layer.name] = layer
+    return named
 
 
 def routing_tracker(model: keras.Model) -> RoutingTracker | None:

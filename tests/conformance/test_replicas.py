@@ -16,7 +16,9 @@ def test_two_replicas_give_the_numbers_of_one(case: Case, mirrored: tf.distribut
     x, y = case.inputs(ROWS, 1), case.labels(ROWS, 1)
 
     def figures(model: keras.Model) -> Arrays:
-        return trained(model, x, y, epochs=2) | shown(model, x, y)
+        found = trained(model, x, y, epochs=2) | shown(model, x, y)
+        # Of sparse layers: means over groups, of which every replica is one.
+        return {k: v for k, v in found.items() if "moe/" not in k or not k.endswith("_loss")}
 
     alone = figures(compiled(case, run_eagerly=True))
     with mirrored.scope():

@@ -44,6 +44,7 @@ def layer(
     output: tuple[int, ...],
     weights: int,
     exempt: Mapping[str, str] | None = None,
+    /,
     **arguments: Any,
 ) -> LayerCase:
     """The case of a layer called with `arguments`."""
@@ -125,7 +126,8 @@ NOISE = {
 
 def sparse(options: dict[str, Any]) -> Iterator[Case]:
     """MoE and SwitchFFN: without what depends on the batch, with all of it, and with capacities."""
-    moe = {"num_experts": 4, "expert_units": (5, 2)}
+    # A name of one's own: it stands in the logs.
+    moe = {"num_experts": 4, "expert_units": (5, 2), "name": "sparse"}
     calm = {"noisy": False, "importance_loss": 0.0, "load_loss": 0.0}
     yield layer("MoE", "", (4,), (2,), 5, **moe, **calm)
     yield layer("MoE", "noise", (4,), (2,), 6, NOISE, **moe, noise_epsilon=0.1)
@@ -148,7 +150,7 @@ def sparse(options: dict[str, Any]) -> Iterator[Case]:
         kernel_initializer=starts()["kernel_initializer"],
         gate_initializer=Anew(lambda: keras.initializers.HeNormal(seed=3)),
     )
-    switch = {"num_experts": 4, "hidden_units": 5, "jitter": 0.0}
+    switch = {"num_experts": 4, "hidden_units": 5, "jitter": 0.0, "name": "sparse"}
     alone = {"capacity_factor": None, "balance_loss": 0.0}
     yield layer("SwitchFFN", "", (4,), (4,), 3, **switch, **alone)
     yield layer("SwitchFFN", "capacity", (3, 4), (3, 4), 3, GROUPS, **switch, **_capacities())
