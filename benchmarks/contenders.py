@@ -142,6 +142,8 @@ SCALED = tuple(
 
 DENSE, DENSE_XLA = "dense FFN", "dense FFN, XLA"
 SWITCH, SWITCH_XLA = "SwitchFFN", "SwitchFFN, XLA"
+# TensorFlow's default random numbers take a hundred times as long under XLA on a CPU.
+SWITCH_CALM, SWITCH_CALM_XLA = "SwitchFFN, no jitter", "SwitchFFN, no jitter, XLA"
 MOE, MOE_XLA = "MoE, dropless", "MoE, dropless, XLA"
 MOE_CAPACITY, MOE_CAPACITY_XLA = "MoE, capacity", "MoE, capacity, XLA"
 HF_SWITCH = "transformers Switch"
@@ -168,6 +170,7 @@ _OF_CAPACITY = {"capacity_factor": CAPACITY_FACTOR}
 FEED_FORWARD = (
     *_feed_forward((DENSE, DENSE_XLA), "dense"),
     *_feed_forward((SWITCH, SWITCH_XLA), "switch", **_OF_CAPACITY),
+    *_feed_forward((SWITCH_CALM, SWITCH_CALM_XLA), "switch", jitter=0.0, **_OF_CAPACITY),
     *_feed_forward((MOE, MOE_XLA), "moe"),
     *_feed_forward((MOE_CAPACITY, MOE_CAPACITY_XLA), "moe", **_OF_CAPACITY),
     Entry(

@@ -14,6 +14,8 @@ from benchmarks.contenders import (
     MOE_CAPACITY_XLA,
     MOE_XLA,
     SWITCH,
+    SWITCH_CALM,
+    SWITCH_CALM_XLA,
     SWITCH_XLA,
     WEIGHT_UPDATE,
 )
@@ -27,7 +29,13 @@ LEAST_OVER_PEER = {32: 2.0}
 MOST_GROWTH = 1.1  # of activations, from the fewest experts to the most
 
 # numerator, denominator
-SWITCH_OVER_DENSE = ((SWITCH, DENSE), (SWITCH_XLA, DENSE_XLA))
+SWITCH_OVER_DENSE = (
+    (SWITCH, DENSE),
+    (SWITCH_XLA, DENSE_XLA),
+    (SWITCH_CALM, DENSE),
+    (SWITCH_CALM_XLA, DENSE_XLA),
+)
+SWITCHES = tuple(switch for switch, _ in SWITCH_OVER_DENSE)
 MOE_OVER_DENSE = (
     (MOE, DENSE),
     (MOE_XLA, DENSE_XLA),
@@ -140,7 +148,7 @@ def _ratios(experts: int, costs: dict[str, Cost]) -> Iterator[list[str]]:
         if {over, under} <= costs.keys():
             ratio = costs[over].best / costs[under].best
             thrift = min(costs[over].cpu) / min(costs[under].cpu)
-            least = floor(costs, under) if over in (SWITCH, SWITCH_XLA) else None
+            least = floor(costs, under) if over in SWITCHES else None
             yield [
                 *(f"{over} / {under}", f"{experts}", f"{ratio:.2f}", f"{thrift:.2f}"),
                 *verdict(ratio, *_asked(over, experts, costs[over].device)),
@@ -160,7 +168,7 @@ def _asked(name: str, experts: int, device: str) -> tuple[float | None, bool]:
     if name == HF_SWITCH:
         return LEAST_OVER_PEER.get(experts), False
     asked = MOST_OVER_DENSE if device == "cpu" else MOST_OVER_DENSE_ON_GPU
-    return (asked.get(experts) if name in (SWITCH, SWITCH_XLA) else None), True
+    return (asked.get(experts) if name in SWITCHES else None), True
 
 
 def _memory(costs: Costs) -> Iterator[list[str]]:

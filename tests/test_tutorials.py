@@ -29,6 +29,7 @@ def test_there_are_tutorials() -> None:
         "01_quick_start",
         "02_from_csv_to_serving",
         "03_many_workers",
+        "04_sparse_experts",
     ]
 
 

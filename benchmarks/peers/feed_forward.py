@@ -66,12 +66,12 @@ def dense(sizes: Sizes) -> list[keras.Layer]:
     return [keras.layers.Dense(hidden, activation="relu"), keras.layers.Dense(width)]
 
 
-def switch(sizes: Sizes, capacity_factor: float) -> list[keras.Layer]:
+def switch(sizes: Sizes, **options: float) -> list[keras.Layer]:
     """Ours with one expert a token."""
     from keras_mtl.layers import SwitchFFN
 
     hidden, _ = sizes.expert_units
-    return [SwitchFFN(sizes.num_experts, hidden, capacity_factor=capacity_factor)]
+    return [SwitchFFN(sizes.num_experts, hidden, **options)]
 
 
 def moe(sizes: Sizes, capacity_factor: float | None = None) -> list[keras.Layer]:

@@ -14,7 +14,7 @@ class RoutingRecord:
     Attributes:
         layer: the layer.
         load: choices of each expert before any was dropped, (E,).
-        dropped: share of the choices that no expert had room for times their number, ().
+        dropped: number of choices that no expert had room for, ().
         entropy: sum over tokens of the router's entropy in nats, ().
         tokens: number of tokens that were routed, ().
         losses: sums over groups of the losses, unweighted, by name.

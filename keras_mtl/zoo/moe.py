@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from keras_mtl.checks import check_rate
+from keras_mtl.checks import check_choice, check_rate
 from keras_mtl.layers import MoE
 from keras_mtl.layers.initialization import derive_seed
 from keras_mtl.model import MultiTaskModel
@@ -81,6 +81,7 @@ def moe(
         one task; towers over its layer are a shared bottom's.
     """
     check_rate("dropout", dropout)
+    check_choice("normalization", normalization, (None, "batch", "layer"))
     network = Network(activation, normalization, dropout, kernel_regularizer, seed)
     towers = Towers(tower_units, {} if heads is None else heads)
     # --- inputs ---

@@ -1,5 +1,6 @@
 """What a sequence model starts from: one vector a token, with a mask."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -7,6 +8,7 @@ import keras
 from keras_mtl.checks import check_positive
 from keras_mtl.features import TabularFeatures
 from keras_mtl.layers.initialization import derive_seed
+from keras_mtl.layers.joined_sequences import JoinedSequences
 from keras_mtl.zoo.building import as_representation
 
 
@@ -23,11 +25,7 @@ def as_sequence(
         units: Width of the embeddings of token ids.
         seed: Seed of the embeddings.
     """
-    if isinstance(inputs, TabularFeatures):
-        return _table_sequence(inputs, seed)
-    if isinstance(inputs, int) and not isinstance(inputs, bool):
-        return keras.Input((None, check_positive("inputs", inputs)), name="features")
-    x = as_representation(inputs, seed)
+    x = _as_tensor(inputs, seed)
     if len(x.shape) == 2 and vocabulary_size is not None:
         return keras.layers.Embedding(
             check_positive("vocabulary_size", vocabulary_size),
@@ -44,6 +42,17 @@ def as_sequence(
     return x
 
 
+def _as_tensor(inputs: Any, seed: int | None) -> keras.KerasTensor:
+    if isinstance(inputs, TabularFeatures):
+        return _table_sequence(inputs, seed)
+    if isinstance(inputs, int) and not isinstance(inputs, bool):
+        return keras.Input((None, check_positive("inputs", inputs)), name="features")
+    if isinstance(inputs, Mapping) and len(inputs) > 1:
+        each = [as_representation(inputs[name], seed) for name in sorted(inputs)]
+        return JoinedSequences()(each)  # (B, S, D)
+    return as_representation(inputs, seed)
+
+
 def _table_sequence(table: TabularFeatures, seed: int | None) -> keras.KerasTensor:
     """The unpooled sequences of a table, side by side."""
     others = [c.name for c in table.columns if getattr(c, "pooling", "none there") is not None]
@@ -54,4 +63,4 @@ def _table_sequence(table: TabularFeatures, seed: int | None) -> keras.KerasTens
         )
     vectors = table.embed(concatenate=False, seed=derive_seed(seed, "embeddings"))
     tensors = [vectors[name] for name in sorted(vectors)]
-    return tensors[0] if len(tensors) == 1 else keras.layers.Concatenate()(tensors)
+    return tensors[0] if len(tensors) == 1 else JoinedSequences()(tensors)

@@ -5,7 +5,13 @@ from typing import Any
 
 import keras
 
-from keras_mtl.checks import check_choice, check_integer, check_positive, check_rate
+from keras_mtl.checks import (
+    check_choice,
+    check_identifier,
+    check_integer,
+    check_positive,
+    check_rate,
+)
 from keras_mtl.layers.initialization import derive_seed
 from keras_mtl.layers.masked_mean import MaskedMean
 from keras_mtl.layers.position_embedding import PositionEmbedding
@@ -115,6 +121,8 @@ def switch_transformer(
     """
     check_integer("sparse_every", sparse_every, minimum=0)
     check_rate("dropout", dropout)
+    check_identifier("activation", keras.activations.get, activation)
+    check_identifier("kernel_regularizer", keras.regularizers.get, kernel_regularizer)
     network = Network(activation, None, dropout, kernel_regularizer, seed)
     towers = Towers(tower_units, {} if heads is None else heads)
     sparse = {
