@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     # A study makes many models; TensorFlow takes each new one's trace for a mistake and says so.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    if not {"", os.getcwd()} & {*sys.path}:
+        sys.path.insert(0, os.getcwd())  # as `python -m` does: a study may load data of its own
     try:
         return _dispatch(given)
     except (ValueError, OSError, ImportError) as error:

@@ -114,11 +114,11 @@ class MoE(SparseLayer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        if top_k == 1:
+        if check_choices(top_k, num_experts, least=1) == 1:
             raise ValueError(
                 "Argument `top_k` must be in [2, num_experts]: the softmax over one kept score is "
                 "1, so the gate would have no gradient. `SwitchFFN` takes the softmax over all "
-                f"experts first. Received: top_k=1, num_experts={num_experts}."
+                f"experts first. Received: top_k={top_k}, num_experts={num_experts}."
             )
         super().__init__(
             num_experts,

@@ -101,10 +101,9 @@ def queue_up(experts: Any, num_experts: int, num_groups: int = 1, mask: Any = No
     # The rank of the choice before the token: first choices find room before second ones.
     keys = ops.reshape(ops.transpose(keys, (0, 2, 1)), (-1,))  # (G * K * N/G,)
     order = ops.argsort(keys)  # equal keys stay in their order
-    bounds = ops.arange(num_groups * (num_experts + 1), dtype="int32")
-    sorted_keys = ops.take(keys, order)
-    starts = ops.cast(ops.searchsorted(sorted_keys, bounds, side="left"), "int32")
-    ends = ops.cast(ops.searchsorted(sorted_keys, bounds, side="right"), "int32")
+    bounds = ops.arange(num_groups * (num_experts + 1) + 1, dtype="int32")
+    below = count_below(keys, bounds)  # (G * (E + 1) + 1,)
+    starts, ends = below[:-1], below[1:]
     ranks = ops.argsort(order)  # the inverse of a permutation, without scattering
     positions = ops.reshape(ranks - ops.take(starts, keys), (num_groups, choices, size))
     by_group = (num_groups, num_experts + 1)
@@ -115,6 +114,14 @@ def queue_up(experts: Any, num_experts: int, num_groups: int = 1, mask: Any = No
         positions=ops.reshape(ops.transpose(positions, (0, 2, 1)), (-1, choices)),
         experts=experts,
     )
+
+
+def count_below(values: Any, bounds: Any) -> Any:
+    """How many of the values are less than each bound: (N,), (R,) -> (R,).
+
+    A `searchsorted` takes less work, but ONNX has none.
+    """
+    return ops.sum(ops.cast(values < bounds[:, None], "int32"), axis=1)
 
 
 def _token_major(order: Any, size: Any, choices: int) -> Any:
@@ -164,7 +171,7 @@ def dropless_plan(queue: Queue) -> Plan:
     needed = (counts + size - 1) // size  # (E,)
     ends = ops.cumsum(needed)  # (E,)
     block = ops.arange(blocks, dtype="int32")  # (R,)
-    experts = ops.cast(ops.searchsorted(ends, block, side="right"), "int32")
+    experts = count_below(ends, block + 1)  # those whose blocks have ended before
     experts = ops.minimum(experts, num_experts - 1)  # (R,)
     before = (block - ops.take(ends - needed, experts)) * size  # (R,)
     place = before[:, None] + ops.arange(size, dtype="int32")  # (R, C)

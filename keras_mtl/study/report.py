@@ -53,8 +53,10 @@ def expert_loads(rows: Sequence[Row]) -> str:
     header = ["data", "model", "layer", "least used", "most used", "even", "dropped"]
     lines = []
     for load in loads_of(rows):
-        means = [float(np.mean(shares)) for shares in load.shares.values()]
-        figures = [min(means), max(means), load.even, load.dropped]
+        by_seed = [*zip(*load.shares.values(), strict=True)]
+        # Of each seed's own: an expert's number means nothing from one seed to the next.
+        extremes = (float(np.mean([f(shares) for shares in by_seed])) for f in (min, max))
+        figures = [*extremes, load.even, load.dropped]
         lines.append([load.data, load.model, load.layer, *map(number, figures)])
     said = "Share of the choices that fell on an expert, validation rows"
     return f"{said}, {_seeds(rows)}\n\n{text_table(header, lines)}" if lines else ""

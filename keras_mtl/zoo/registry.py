@@ -27,7 +27,7 @@ def list_models(pattern: str = "*") -> list[str]:
     Example:
 
     >>> list_models("*moe*")
-    ['mmoe']
+    ['mmoe', 'moe']
     """
     return sorted(fnmatch.filter(_CONSTRUCTORS, pattern))
 

@@ -36,6 +36,8 @@ LAYERS = {
         "task_experts": 1,
         "expert_units": 3,
     },
+    layers.MoE: {"num_experts": 3, "expert_units": 3},
+    layers.SwitchFFN: {"num_experts": 3, "hidden_units": 3},
 }
 PLAIN = {
     metrics.AUC: {},
@@ -47,6 +49,7 @@ PLAIN = {
 }
 SMALL = {"num_experts": 2, "shared_experts": 1, "task_experts": 1, "levels": 1}
 SMALL |= dict.fromkeys(("expert_units", "bottom_units", "hidden_units", "tower_units"), (2,))
+SEQUENCES = {"hidden_units": 2, "model_units": 4, "num_layers": 2, "max_length": 3}
 
 
 def arguments_of(function):
@@ -135,10 +138,11 @@ def test_models(name):
     constructor = zoo.get_constructor(name)
     known = inspect.signature(constructor).parameters
     small = {"inputs": 3, "tasks": ["a", "b"]} | {k: v for k, v in SMALL.items() if k in known}
+    small |= SEQUENCES if "max_length" in known else {}
 
     def make(changes):
         model = constructor(**small | changes)
-        y = model(np.ones((2, model.input.shape[-1]), "float32"))
+        y = model(np.ones([size or 2 for size in model.input.shape], "float32"))
         assert all(np.isfinite(value).all() for value in y.values())
 
     for argument in arguments_of(constructor):

@@ -51,7 +51,7 @@ def set_every_weight(model):
 
 
 @pytest.mark.parametrize("inputs", [pytest.param("numbers", marks=pytest.mark.slow), "table"])
-@pytest.mark.parametrize("name", zoo.list_models())
+@pytest.mark.parametrize("name", sorted({*zoo.list_models()} - {"switch_transformer"}))
 def test_onnxruntime_answers_what_predict_gives(name, inputs, tmp_path):
     table = make_table() if inputs == "table" else None
     model = zoo.create(name, table or 5, TASKS, normalization="layer", dropout=0.2, seed=0)
@@ -70,6 +70,32 @@ def test_onnxruntime_answers_what_predict_gives(name, inputs, tmp_path):
         np.testing.assert_allclose(found["buy_joint"], joint, atol=1e-5)
     (batch,) = {tensor.shape[0] for tensor in onnxruntime.InferenceSession(path).get_inputs()}
     assert batch == "batch"
+
+
+def test_onnxruntime_answers_for_sequences_of_any_length(tmp_path):
+    tasks = [Task("tag", "multiclass", units=3), Task("view")]
+    sizes = {"num_layers": 2, "model_units": 8, "hidden_units": 6, "num_experts": 3, "num_heads": 2}
+    pooling = {"tag": None, "view": "mean"}
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    model = zoo.switch_transformer(
+        tokens,
+        tasks,
+        vocabulary_size=9,
+        max_length=7,
+        pooling=pooling,
+        dropout=0.2,
+        seed=0,
+        **sizes,
+    )
+    set_every_weight(model)
+    path = tmp_path / "model.onnx"
+    model.export(path, format="onnx", verbose=False)
+    for size, length in ((1, 3), (5, 7)):
+        x = np.random.default_rng(size).integers(0, 9, (size, length)).astype("int32")
+        expected, found = model.predict(x, verbose=0), ask(path, {"tokens": x})
+        assert found.keys() == expected.keys()
+        for task, prediction in expected.items():
+            np.testing.assert_allclose(found[task], prediction, 1e-5, 1e-5, err_msg=task)
 
 
 @pytest.fixture(scope="module")

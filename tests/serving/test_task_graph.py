@@ -25,7 +25,7 @@ def assert_parts_are_the_whole(model: keras.Model) -> None:
             np.testing.assert_allclose(found[name], expected[name], atol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("name", zoo.list_models())
+@pytest.mark.parametrize("name", sorted({*zoo.list_models()} - {"switch_transformer"}))
 @pytest.mark.parametrize("normalization", ["batch", "layer"])
 def test_every_constructor(name, normalization):
     towers = {"a": (4, 3), "b": 5, "c": (4, 3), "d": ()}
@@ -33,6 +33,14 @@ def test_every_constructor(name, normalization):
     model = zoo.create(
         name, 5, TASKS, tower_units=towers, heads=heads, normalization=normalization, dropout=0.5
     )
+    assert_parts_are_the_whole(model)
+
+
+def test_a_transformer_of_tasks_on_sequences_and_on_tokens():
+    tokens = keras.Input((4, 5), name="tokens")
+    pooling = {name: "mean" if name in "ab" else None for name in NAMES}
+    sizes = {"num_layers": 2, "num_heads": 2, "model_units": 4, "hidden_units": 6, "num_experts": 3}
+    model = zoo.switch_transformer(tokens, TASKS, pooling=pooling, dropout=0.5, **sizes)
     assert_parts_are_the_whole(model)
 
 

@@ -77,9 +77,9 @@ def test_what_a_layer_does_not_tell_is_left_out():
     assert expert_loads(other) == ""
 
 
-def test_the_table_tells_the_extremes_of_the_means():
+def test_the_table_tells_the_mean_of_the_extremes_of_each_seed():
     line = expert_loads(LOADS).splitlines()[4]
-    assert line.split() == ["census", "moe", "first", "0.2000", "0.5000", "0.3333", "0.0200"]
+    assert line.split() == ["census", "moe", "first", "0.1500", "0.6000", "0.3333", "0.0200"]
     assert expert_loads(ROWS) == ""
 
 
