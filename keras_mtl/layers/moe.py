@@ -1,6 +1,7 @@
 """MoE: the sparsely-gated mixture of experts."""
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import keras
@@ -114,7 +115,7 @@ class MoE(SparseLayer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        if check_choices(top_k, num_experts, least=1) == 1:
+        if isinstance(top_k, Integral) and top_k == 1:
             raise ValueError(
                 "Argument `top_k` must be in [2, num_experts]: the softmax over one kept score is "
                 "1, so the gate would have no gradient. `SwitchFFN` takes the softmax over all "
