@@ -141,8 +141,9 @@ class MoE(SparseLayer):
         self.noise_epsilon = check_rate("noise_epsilon", noise_epsilon)
         self.importance_loss = check_number("importance_loss", importance_loss)
         self.load_loss = check_number("load_loss", load_loss)
-        zeros_break_ties = "zeros" if self.noisy else "glorot_uniform"
-        self.gate_initializer = get_initializer(gate_initializer or zeros_break_ties)
+        if gate_initializer is None:
+            gate_initializer = "zeros" if self.noisy else "glorot_uniform"
+        self.gate_initializer = get_initializer(gate_initializer, "gate_initializer")
         self.gate = self.score_layer("gate", self.gate_initializer)
         self.noise_gate = (
             self.score_layer("noise_gate", get_initializer("zeros")) if self.noisy else None

@@ -11,7 +11,6 @@ from keras_mtl.layers.sparse_layer import SparseLayer
 
 # With more experts than this a line of logs holds only the least and the greatest load.
 MOST_LOADS = 16
-_SHARES = ("dropped", "entropy")
 
 
 class RoutingTracker(keras.metrics.Metric):
@@ -50,26 +49,22 @@ class RoutingTracker(keras.metrics.Metric):
 
     def result(self) -> dict[str, Any]:
         """All figures of all layers."""
-        figures: dict[str, Any] = {}
-        for name in self._experts:
-            figures |= {f"moe/{name}/{key}": x for key, x in self._figures(name).items()}
-        return figures
+        figures = (figure for name in self._names for figure in self._figures(name))
+        return dict(zip(self.result_names(), figures, strict=True))
 
-    def _figures(self, name: str) -> dict[str, Any]:
+    def _figures(self, name: str) -> list[Any]:
         sums = ops.convert_to_tensor(self._sums[name])
         experts, losses = self._experts[name], self._losses[name]
         choices = ops.maximum(ops.sum(sums[:experts]), 1.0)
         load = sums[:experts] / choices  # (E,)
         dropped, entropy, tokens, groups = (sums[index] for index in range(-4, 0))
-        if experts <= MOST_LOADS:
-            figures = {f"load_{e}": load[e] for e in range(experts)}
-        else:
-            figures = {"load_min": ops.min(load), "load_max": ops.max(load)}
-        figures["dropped"] = dropped / choices
-        figures["entropy"] = entropy / ops.maximum(tokens, 1.0)
-        for index, loss in enumerate(losses):
-            figures[loss] = sums[experts + index] / ops.maximum(groups, 1.0)
-        return figures
+        loads = [load[e] for e in range(experts)]
+        return [
+            *(loads if experts <= MOST_LOADS else [ops.min(load), ops.max(load)]),
+            dropped / choices,
+            entropy / ops.maximum(tokens, 1.0),
+            *(sums[experts + index] / ops.maximum(groups, 1.0) for index in range(len(losses))),
+        ]
 
     def result_names(self) -> list[str]:
         """The keys of `result`, without computing it."""
@@ -77,7 +72,8 @@ class RoutingTracker(keras.metrics.Metric):
         for name, experts in self._experts.items():
             loads = [f"load_{e}" for e in range(experts)]
             loads = loads if experts <= MOST_LOADS else ["load_min", "load_max"]
-            names += [f"moe/{name}/{key}" for key in (*loads, *_SHARES, *self._losses[name])]
+            keys = (*loads, "dropped", "entropy", *self._losses[name])
+            names += [f"moe/{name}/{key}" for key in keys]
         return names
 
 
