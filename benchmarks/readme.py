@@ -4,7 +4,8 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.contenders import DENSE, DENSE_XLA, OURS_BEST, RATE
+from benchmarks.contenders import CAPACITY_FACTOR, DENSE, DENSE_XLA, OURS_BEST, RATE
+from benchmarks.sparse import SECONDS, Layer
 from keras_mtl.study.cards import fill_measured
 from keras_mtl.study.tables import markdown_table
 
@@ -90,7 +91,12 @@ def _sparse(rows: Sequence[Row]) -> str:
     ]
     tables = [(("a step of one layer, ms (over the faster dense one)", *by_experts), steps)]
     tables += [(("activations, MiB", *by_experts), memory)] if memory else []
-    return "\n\n".join(markdown_table(header, lines) for header, lines in tables)
+    layer = Layer()
+    said = (
+        f"One layer, {layer.width} -> {layer.hidden} -> {layer.width}, on {layer.tokens:,} tokens, "
+        f"with capacity factor {CAPACITY_FACTOR} and SGD; rounds of {SECONDS:.0f} s in turn."
+    )
+    return "\n\n".join([*(markdown_table(header, lines) for header, lines in tables), said])
 
 
 def _over_dense(rows: Sequence[Row], name: str) -> str:
