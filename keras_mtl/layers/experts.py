@@ -177,8 +177,8 @@ class Experts(keras.layers.Layer):
             return self._call_copies(inputs, slots)
         x = inputs
         if self.input_slots is not None and slots is None:
-            every = tuple(range(inputs.shape[-2]))
-            x = x if self.input_slots == every else ops.take(x, self.input_slots, axis=-2)
+            in_order = in_blocks(self.input_slots, inputs.shape[-2])
+            x = x if in_order else ops.take(x, self.input_slots, axis=-2)  # (..., E, D)
         for depth, dense in enumerate(self.dense):
             x = dense(x, slots=slots)  # (..., E, U)
             if self.norms and slots is not None:
@@ -289,6 +289,12 @@ def check_input_slots(slots: Iterable[int] | None, num_experts: int) -> tuple[in
             f"Received: input_slots={slots!r}, num_experts={num_experts}."
         )
     return tuple(int(slot) for slot in listed)
+
+
+def in_blocks(slots: tuple[int, ...], num_slots: int) -> bool:
+    """Whether they are all slots in order, each as often as the others."""
+    times = len(slots) // num_slots
+    return slots == tuple(slot for slot in range(num_slots) for _ in range(times))
 
 
 def check_slots_in_shape(slots: tuple[int, ...], input_shape: Shape) -> None:

@@ -113,7 +113,10 @@ class TaskDense(keras.layers.Layer):
             self.prior.build(self.kernel.shape)
 
     def call(self, inputs: Any, slots: Slots = None) -> Any:
-        """Returns the outputs of all tasks, or those of `slots` alone as a `SlotLayer` does."""
+        """Returns the outputs of all tasks, or those of `slots` alone as a `SlotLayer` does.
+
+        An input that neighbouring tasks share may come once, as one of S slots, S a divisor of T.
+        """
         if self.prior is not None and slots is None and not is_served():  # a loss, for training
             self.prior(ops.convert_to_tensor(self.kernel))
         if self.task_inputs:
@@ -175,13 +178,16 @@ def shared_product(x: Any, kernel: Any) -> Any:
 
 
 def own_products(x: Any, kernel: Any) -> Any:
-    """Products of T inputs with a kernel each: (..., T, D), (T, D, U) -> (..., T, U)."""
-    tasks, depth, units = kernel.shape
-    if units == 1:  # nothing to gain from a matrix product, whose transposes cost more than it does
+    """Products of S inputs with T / S kernels each: (..., S, D), (T, D, U) -> (..., T, U)."""
+    slots, (tasks, depth, units) = x.shape[-2], kernel.shape
+    if tasks == slots and units == 1:  # a matrix product's transposes cost more than it does
         return ops.sum(x * kernel[..., 0], axis=-1, keepdims=True)  # (..., T, 1)
-    # Task-major around one batched product; einsum with an ellipsis is up to 40 times slower.
-    rows = ops.transpose(ops.reshape(x, (-1, tasks, depth)), (1, 0, 2))  # (T, R, D)
-    y = ops.transpose(ops.matmul(rows, kernel), (1, 0, 2))  # (R, T, U)
+    if tasks != slots:  # the kernels of one input side by side: it is read once, and not copied
+        kernel = ops.reshape(kernel, (slots, -1, depth, units))  # (S, T/S, D, U)
+        kernel = ops.reshape(ops.transpose(kernel, (0, 2, 1, 3)), (slots, depth, -1))
+    # Slot-major around one batched product; einsum with an ellipsis is up to 40 times slower.
+    rows = ops.transpose(ops.reshape(x, (-1, slots, depth)), (1, 0, 2))  # (S, R, D)
+    y = ops.transpose(ops.matmul(rows, kernel), (1, 0, 2))  # (R, S, T/S * U)
     return ops.reshape(y, (*rows_of(x, 2), tasks, units))  # (..., T, U)
 
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from keras_mtl.layers import CGC, PLE, Experts, MMoE
-from tests.layers.weights import cgc_weights, mmoe_weights, randomize
+from tests.layers.weights import cgc_weights, expert_weights, mmoe_weights, randomize
 from tests.reference.cgc import cgc
+from tests.reference.experts import expert
 from tests.reference.mmoe import mmoe
 from tests.reference.ple import ple
 
@@ -37,6 +38,19 @@ def test_mmoe_is_the_papers(shape, num_tasks, num_experts, units):
     expected = [mmoe(row, **mmoe_weights(layer)) for row in rows(inputs)]
     got = run(layer, inputs).reshape(-1, num_tasks, units[-1])
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("units", [(1,), (3, 2)])
+@pytest.mark.parametrize("slots", [(0, 0, 1, 1), (0, 0, 1), (1, 1, 0, 0), (0, 1), (1,)])
+def test_every_expert_reads_its_slot(slots, units):
+    layer = Experts(len(slots), units, input_slots=slots)
+    layer.build((None, 2, 4))
+    randomize(layer)
+    inputs = draw(5, 2, 4)
+    outputs = run(layer, inputs)
+    for index, (slot, weights) in enumerate(zip(slots, expert_weights(layer), strict=True)):
+        expected = [expert(row, weights) for row in inputs[:, slot]]
+        np.testing.assert_allclose(outputs[:, index], expected, rtol=1e-4, atol=1e-5)
 
 
 CGC_SIZES = [(1, 1, 1, (3,)), (2, 2, 2, (3,)), (3, 1, (2, 1, 3), (5, 2)), (3, 2, (0, 1, 2), (3,))]
