@@ -111,9 +111,9 @@ class Category(VocabularyColumn):
 class Sequence(VocabularyColumn):
     """A column whose rows are lists of categories, such as a user's last purchases.
 
-    Missing entries are dropped, the last `max_length` of the others are kept in order, and 0 pads
-    on the right. `pooling="mean"` gives m = sum_s [id_s > 0] e_s / max(1, sum_s [id_s > 0]), so an
-    empty list is the zero vector.
+    Missing entries are dropped, the last `max_length` of the others, or the first, are kept in
+    order, and 0 pads on the right. `pooling="mean"` gives
+    m = sum_s [id_s > 0] e_s / max(1, sum_s [id_s > 0]), so an empty list is the zero vector.
 
     With `ngrams=(n, m)`, a word the vocabulary does not know still has its characters: the vector
     of entry s is e_s + sum_{g in G_s} z_g / max(1, |G_s|). G_s are the substrings of n to m
@@ -133,6 +133,8 @@ class Sequence(VocabularyColumn):
         dim: As in `Category`.
         missing: As in `Category`.
         max_length: S, entries kept per row.
+        keep: Which of more entries stay: the "last", as of a history, or the "first", as of a text
+            whose words have labels.
         pooling: "mean", (B, dim); or None, (B, S, dim) with a Keras mask.
         ngrams: Shortest and longest character n-grams, of a column of strings; None for none.
         ngram_buckets: Number of buckets to hash n-grams into.
@@ -159,6 +161,7 @@ class Sequence(VocabularyColumn):
     """
 
     max_length: int = 50
+    keep: str = "last"
     pooling: str | None = "mean"
     ngrams: tuple[int, int] | None = None
     ngram_buckets: int = 2**14
@@ -172,6 +175,7 @@ class Sequence(VocabularyColumn):
                 f"Received: name={self.name!r}"
             )
         self._set(max_length=check_positive("max_length", self.max_length))
+        check_choice("keep", self.keep, ("last", "first"))
         check_choice("pooling", self.pooling, ("mean", None))
         if self.ngrams is not None:
             self._set(ngrams=check_ngrams(self.ngrams))

@@ -116,16 +116,16 @@ class Encoding:
         row = np.repeat(np.arange(len(lengths)), lengths)[present]
         kept = np.bincount(row, minlength=len(lengths))
         ends = np.cumsum(kept)
-        overflow = np.maximum(kept - column.max_length, 0)
+        overflow = np.maximum(kept - column.max_length, 0) if column.keep == "last" else 0
         place = np.arange(len(row)) - (ends - kept + overflow)[row]
-        last = place >= 0
-        entries = ids[present[last]]
+        fits = (place >= 0) & (place < column.max_length)
+        entries = ids[present[fits]]
         if column.ngram_source is not None:
-            words = [values[index] for index in present[last].tolist()]
+            words = [values[index] for index in present[fits].tolist()]
             ngrams = column.ngram_source.ids(words, column.max_ngrams)
             entries = np.concatenate([entries[:, None], ngrams], axis=1)
         padded = np.zeros((len(lengths), *column.packed_shape), np.int32)
-        padded[row[last], place[last]] = entries
+        padded[row[fits], place[fits]] = entries
         return padded
 
     def get_config(self) -> dict[str, Any]:

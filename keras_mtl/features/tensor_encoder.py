@@ -123,10 +123,11 @@ class TensorEncoder:
             ids = values.with_flat_values(self._ids(column, values.flat_values))
         else:
             ids = tf.reshape(self._ids(column, tf.reshape(values, [-1])), tf.shape(values))
-        present = ids > 0
-        kept = tf.ragged.boolean_mask(ids, present)[:, -column.max_length :]
+        present, length = ids > 0, column.max_length
+        fits = slice(-length, None) if column.keep == "last" else slice(length)
+        kept = tf.ragged.boolean_mask(ids, present)[:, fits]
         if column.ngram_source is not None:
-            words = tf.ragged.boolean_mask(values, present)[:, -column.max_length :].flat_values
+            words = tf.ragged.boolean_mask(values, present)[:, fits].flat_values
             ngrams = ngram_ids(column.ngram_source, words, column.max_ngrams)
             entries = tf.concat([kept.flat_values[:, None], ngrams], axis=1)  # (N, 1 + G)
             kept = kept.with_flat_values(entries)

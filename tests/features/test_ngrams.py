@@ -30,15 +30,16 @@ def make_table(rows=TRAIN, **arguments):
     return TabularFeatures([column], embedding_dim=4, seed=3).adapt({"words": rows})
 
 
-def kept(row):
-    return [word for word in row if word not in ("", "?")][-3:]
+def kept(row, keep):
+    words = [word for word in row if word not in ("", "?")]
+    return words[:3] if keep == "first" else words[-3:]
 
 
-def expected_ids(table, rows):
+def expected_ids(table, rows, keep="last"):
     """Packed ids (B, S, 1 + G)."""
     packed = np.zeros((len(rows), 3, 1 + LIMIT), int)
     for index, row in enumerate(rows):
-        for place, word in enumerate(kept(row)):
+        for place, word in enumerate(kept(row, keep)):
             packed[index, place, 0] = plain.identify(word, list(table.vocabulary("words")))
             packed[index, place, 1:] = plain.ngram_ids(word, *NGRAMS, BUCKETS, LIMIT)
     return packed
@@ -68,9 +69,16 @@ def test_encode(rows):
     assert (packed[0, :, 0] == [1, 1, 2]).all()  # unknown, unknown, known
 
 
+def test_the_first_words_have_their_ngrams():
+    table = make_table(keep="first")
+    packed = table.encode({"words": ROWS})["words"]
+    np.testing.assert_array_equal(packed, expected_ids(table, ROWS, "first"))
+
+
+@pytest.mark.parametrize("keep", ["last", "first"])
 @pytest.mark.parametrize("rows", [ROWS, ROWS[1:2], [], [["", ""]]], ids=len)
-def test_tensors_equal_encode(rows):
-    table = make_table()
+def test_tensors_equal_encode(rows, keep):
+    table = make_table(keep=keep)
     ragged = tf.ragged.constant(rows, ragged_rank=1, dtype=tf.string)
     graph = tf.function(table.encode_tensors, input_signature=[table.serving_signature()])
     expected = table.encode({"words": rows})["words"]

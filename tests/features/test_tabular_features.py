@@ -110,6 +110,7 @@ def test_bad_tables(arguments, error, message):
         (lambda: Category("a", dim=-1), "`dim` must be an integer of at least 1"),
         (lambda: Category("a", missing=1.5), "`missing` must be a list"),
         (lambda: Sequence("a", max_length=0), "`max_length` must be an integer of at least 1"),
+        (lambda: Sequence("a", keep="both"), "`keep` must be one of 'last', 'first'"),
         (lambda: Sequence("a", pooling="max"), "`pooling` must be one of 'mean', None"),
         (lambda: Numeric("a", bins=1), "`bins` must be an integer of at least 2"),
         (lambda: Numeric("a", bins=[2, 1]), "a list of increasing numbers"),

@@ -149,10 +149,13 @@ def test_bad_tensors(table, unseen, change, error, message):
         table.encode_tensors({name: tensor for name, tensor in raw.items() if tensor is not None})
 
 
-def test_sequence_alone_is_cut_from_the_front():
-    table = TabularFeatures([Sequence("s", max_length=2), Category("c", vocabulary="s")])
-    data = {"s": [["a", "b", "c"], []], "c": ["b", "c"]}
+@pytest.mark.parametrize(("keep", "row"), [("last", [3, 4]), ("first", [2, 3])])
+def test_a_sequence_alone_keeps_as_many_as_fit(keep, row):
+    columns = [Sequence("s", max_length=2, keep=keep), Category("c", vocabulary="s")]
+    table = TabularFeatures(columns)
+    data = {"s": [["a", "b", None, "c"], ["a"], []], "c": ["b", "c", "a"]}
     table.adapt(data)
-    raw = {"s": tf.ragged.constant(data["s"], dtype=tf.string), "c": tf.constant(data["c"])}
+    sent = [[word or "" for word in words] for words in data["s"]]
+    raw = {"s": tf.ragged.constant(sent, dtype=tf.string), "c": tf.constant(data["c"])}
     assert_packed_equal(table.encode(data), table.encode_tensors(raw))
-    assert table.encode(data)["s"].tolist() == [[2, 3], [0, 0]]
+    assert table.encode(data)["s"].tolist() == [row, [2, 0], [0, 0]]

@@ -27,9 +27,9 @@ def load(
     """Reads a treebank of Universal Dependencies: a row is a sentence, a label belongs to a word.
 
     One column, `words`: lists of the sentence's syntactic words, so multi-word tokens and empty
-    nodes are left out. A `Sequence("words", max_length=max_words, pooling=None)` without `missing`
-    keeps words and labels side by side (a server that is sent more words answers for the last
-    ones, as every `Sequence` does). Four multiclass tasks:
+    nodes are left out. A `Sequence("words", max_length=max_words, keep="first", pooling=None)`
+    without `missing` keeps words and labels side by side, also of longer sentences that a server is
+    sent. Four multiclass tasks:
 
     - `upos`: the universal part of speech.
     - `xpos`: the treebank's own tag. Its last class, `other`, are the tags that the train file

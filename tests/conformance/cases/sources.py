@@ -136,7 +136,13 @@ def words(rows: int) -> Arrays:
 
 def treebank_table() -> features.TabularFeatures:
     column = features.Sequence(
-        "words", max_length=5, pooling=None, ngrams=(2, 4), max_ngrams=6, ngram_buckets=64
+        "words",
+        max_length=5,
+        keep="first",
+        pooling=None,
+        ngrams=(2, 4),
+        max_ngrams=6,
+        ngram_buckets=64,
     )
     return features.TabularFeatures([column], embedding_dim=3).adapt(treebank().train.columns)
 
