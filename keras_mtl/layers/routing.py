@@ -97,7 +97,8 @@ def queue_up(experts: Any, num_experts: int, num_groups: int = 1, mask: Any = No
     if mask is not None:
         experts = ops.where(mask[:, None], experts, num_experts)  # (N, K)
     keys = ops.reshape(experts, (num_groups, size, choices))  # (G, N/G, K)
-    keys = keys + ops.reshape(ops.arange(num_groups) * (num_experts + 1), (-1, 1, 1))
+    first = ops.arange(num_groups, dtype="int32") * (num_experts + 1)  # (G,)
+    keys = keys + ops.reshape(first, (-1, 1, 1))
     # The rank of the choice before the token: first choices find room before second ones.
     keys = ops.reshape(ops.transpose(keys, (0, 2, 1)), (-1,))  # (G * K * N/G,)
     order = ops.argsort(keys)  # equal keys stay in their order

@@ -106,6 +106,17 @@ def test_one_token(kind, options):
 
 
 @every_layer
+def test_integers_are_the_same_where_floats_have_64_bits(kind, options):
+    layer, inputs = routed(kind, options), draw(9, DEPTH)
+    outputs = array(layer(inputs))
+    keras.config.set_floatx("float64")
+    try:
+        np.testing.assert_array_equal(array(layer(inputs)), outputs)
+    finally:
+        keras.config.set_floatx("float32")
+
+
+@every_layer
 def test_a_bad_token_spoils_no_other(kind, options):
     """As in a dense layer, a row of infinities is the trouble of that row."""
     layer = routed(kind, options)
