@@ -182,7 +182,9 @@ def own_products(x: Any, kernel: Any) -> Any:
     slots, (tasks, depth, units) = x.shape[-2], kernel.shape
     if tasks == slots and units == 1:  # a matrix product's transposes cost more than it does
         return ops.sum(x * kernel[..., 0], axis=-1, keepdims=True)  # (..., T, 1)
-    if tasks != slots:  # the kernels of one input side by side: it is read once, and not copied
+    if tasks != slots and is_served():  # a request is smaller than the kernels
+        x, slots = ops.repeat(x, tasks // slots, axis=-2), tasks  # (..., T, D)
+    elif tasks != slots:  # the kernels of one input side by side: it is read once, and not copied
         kernel = ops.reshape(kernel, (slots, -1, depth, units))  # (S, T/S, D, U)
         kernel = ops.reshape(ops.transpose(kernel, (0, 2, 1, 3)), (slots, depth, -1))
     # Slot-major around one batched product; einsum with an ellipsis is up to 40 times slower.
