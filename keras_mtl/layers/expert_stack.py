@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_mtl.layers.initialization import StackedInitializer, derive_seed
 from keras_mtl.layers.regularization import stacked_regularizer
+from keras_mtl.layers.routing import owned
 
 
 class ExpertStack(keras.layers.Layer):
@@ -78,9 +79,9 @@ class ExpertStack(keras.layers.Layer):
         x = rows
         last = len(self.units) - 1
         for number, kernel in enumerate(self.kernels):
-            x = ops.matmul(x, _owned(kernel, experts))  # (R, C, U)
+            x = ops.matmul(x, owned(kernel, experts))  # (R, C, U)
             if self.use_bias:
-                x = x + _owned(self.biases[number], experts)[:, None]  # (R, C, U)
+                x = x + owned(self.biases[number], experts)[:, None]  # (R, C, U)
             x = self.output_activation(x) if number == last else self.activation(x)
             if self.dropout and training and number < last:
                 x = keras.random.dropout(x, self.dropout, seed=self.seed_generator)
@@ -89,8 +90,3 @@ class ExpertStack(keras.layers.Layer):
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Returns (R, C, U)."""
         return (*input_shape[:-1], self.units[-1] or input_shape[-1])
-
-
-def _owned(weight: Any, experts: Any) -> Any:
-    """The weight of each row's expert."""
-    return weight if experts is None else ops.take(weight, experts, axis=0)

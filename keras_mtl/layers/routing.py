@@ -2,7 +2,7 @@
 
 Tokens N choose K of E experts. A plan lists, for every slot of the experts, the choice that fills
 it, and for every choice its slot: each is the inverse of the other. So rows go to the experts and
-come back by gathering, and so do their gradients: nothing is ever scattered (slow under XLA on a
+come back by gathering, and so do their gradients: no row is ever scattered (slow under XLA on a
 CPU), and no tensor (N, E, C) exists.
 """
 
@@ -97,32 +97,31 @@ def queue_up(experts: Any, num_experts: int, num_groups: int = 1, mask: Any = No
     if mask is not None:
         experts = ops.where(mask[:, None], experts, num_experts)  # (N, K)
     keys = ops.reshape(experts, (num_groups, size, choices))  # (G, N/G, K)
-    first = ops.arange(num_groups, dtype="int32") * (num_experts + 1)  # (G,)
-    keys = keys + ops.reshape(first, (-1, 1, 1))
     # The rank of the choice before the token: first choices find room before second ones.
-    keys = ops.reshape(ops.transpose(keys, (0, 2, 1)), (-1,))  # (G * K * N/G,)
+    keys = ops.reshape(ops.transpose(keys, (0, 2, 1)), (num_groups, -1))  # (G, K * N/G)
+    group = ops.arange(num_groups, dtype="int32")[:, None]  # (G, 1)
+    below = count_below(keys, ops.arange(num_experts + 2, dtype="int32"))  # (G, E + 2)
+    starts = below[:, :-1] + group * (choices * size)  # (G, E + 1)
+    keys = ops.reshape(keys + group * (num_experts + 1), (-1,))  # (G * K * N/G,)
     order = ops.argsort(keys)  # equal keys stay in their order
-    bounds = ops.arange(num_groups * (num_experts + 1) + 1, dtype="int32")
-    below = count_below(keys, bounds)  # (G * (E + 1) + 1,)
-    starts, ends = below[:-1], below[1:]
     ranks = ops.argsort(order)  # the inverse of a permutation, without scattering
-    positions = ops.reshape(ranks - ops.take(starts, keys), (num_groups, choices, size))
-    by_group = (num_groups, num_experts + 1)
+    positions = ranks - ops.take(ops.reshape(starts, (-1,)), keys)  # (G * K * N/G,)
+    positions = ops.reshape(positions, (num_groups, choices, size))
     return Queue(
         order=_token_major(order, size, choices),
-        starts=ops.reshape(starts, by_group)[:, :num_experts],
-        counts=ops.reshape(ends - starts, by_group)[:, :num_experts],
+        starts=starts[:, :num_experts],
+        counts=(below[:, 1:] - below[:, :-1])[:, :num_experts],
         positions=ops.reshape(ops.transpose(positions, (0, 2, 1)), (-1, choices)),
         experts=experts,
     )
 
 
 def count_below(values: Any, bounds: Any) -> Any:
-    """How many of the values are less than each bound: (N,), (R,) -> (R,).
+    """How many of the values are less than each bound: (..., N), (R,) -> (..., R).
 
     A `searchsorted` takes less work, but ONNX has none.
     """
-    return ops.sum(ops.cast(values < bounds[:, None], "int32"), axis=1)
+    return ops.sum(ops.cast(values[..., None, :] < bounds[:, None], "int32"), axis=-1)
 
 
 def _token_major(order: Any, size: Any, choices: int) -> Any:
@@ -239,6 +238,26 @@ def _sum_of_choices(rows: Any, plan: Plan) -> Any:
     if choices == 1:
         return rows
     return ops.sum(ops.reshape(rows, (-1, choices, rows.shape[-1])), axis=1)
+
+
+def owned(weight: Any, experts: Any) -> Any:
+    """The weight of each row's expert: (E, ...), (R,) -> (R, ...); the weight itself for None.
+
+    Its gradient has an expert once. TensorFlow's own is sparse and has it as often as it has rows,
+    of which optimizers take the squares one by one.
+    """
+    if experts is None:
+        return weight
+    num_experts = weight.shape[0]
+
+    def there(x: Any) -> Any:
+        return ops.take(x, experts, axis=0)
+
+    def back(slopes: Any) -> Any:
+        return ops.segment_sum(slopes, experts, num_segments=num_experts)
+
+    # The cast reads the weight: a function of a variable would have to return its gradient too.
+    return _with_gradient(there, back)(ops.cast(weight, weight.dtype))  # (R, ...)
 
 
 def _with_gradient(there: Callable[[Any], Any], back: Callable[[Any], Any]) -> Any:

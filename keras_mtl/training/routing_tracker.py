@@ -1,5 +1,6 @@
 """RoutingTracker: how sparse layers used their experts, exact over the epoch."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -81,8 +82,9 @@ def unique_names(layers: Sequence[SparseLayer]) -> dict[str, SparseLayer]:
     """Layers by name; of one name in several nested models, the later ones get a number."""
     named: dict[str, SparseLayer] = {}
     for layer in layers:
-        alike = [name for name in named if named[name].name == layer.name]
-        named[f"{layer.name}_{len(alike)}" if alike else layer.name] = layer
+        numbered = (f"{layer.name}_{number}" for number in itertools.count(1))
+        free = (name for name in itertools.chain([layer.name], numbered) if name not in named)
+        named[next(free)] = layer
     return named
 
 

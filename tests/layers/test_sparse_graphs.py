@@ -116,6 +116,29 @@ def test_fit_moves_every_weight(make, jit_compile):
         assert np.any(now != value), weight.path
 
 
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        keras.optimizers.Adam,
+        keras.optimizers.Adagrad,
+        lambda r: keras.optimizers.SGD(r, clipnorm=0.1),
+    ],
+    ids=["adam", "adagrad", "clipped"],
+)
+def test_an_optimizer_moves_dropless_experts_as_it_moves_others(optimizer):
+    """Of an expert with several blocks it must see one gradient, their sum."""
+    moved = []
+    for factor in (None, 9.0):  # room for all
+        inputs = keras.Input((DEPTH,))
+        layer = MoE(3, (6, DEPTH), capacity_factor=factor, noisy=False, seed=1)
+        model = keras.Model(inputs, layer(inputs))
+        model.compile(optimizer(0.1), "mse")
+        model.fit(draw(24, DEPTH), draw(24, DEPTH, seed=2), batch_size=12, shuffle=False, verbose=0)
+        moved.append([array(weight) for weight in layer.trainable_weights])
+    for one, other in zip(*moved, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
 @most_slow
 def test_a_step_of_training_lowers_the_loss(make):
     """A layer whose gradients were wrong would not learn to copy."""

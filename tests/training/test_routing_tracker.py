@@ -206,16 +206,16 @@ def test_a_layer_that_is_called_twice_counts_both_calls():
 def test_two_layers_of_one_name_do_not_mix():
     """Names are unique in one graph, but not across the graphs of nested models."""
     networks = []
-    for num_experts in (3, 4):
+    for num_experts, name in ((3, "moe"), (4, "moe"), (5, "moe_1")):
         inner = keras.Input((DEPTH,))
-        layer = MoE(num_experts, DEPTH, noisy=False, name="moe")
+        layer = MoE(num_experts, DEPTH, noisy=False, name=name)
         networks.append(keras.Model(inner, layer(inner)))
     model = make_model(*networks)
     rows = draw(9, DEPTH)
     logs = model.fit(rows, labels(rows), verbose=0).history
     shares = [value[0] for name, value in logs.items() if "/load_" in name and name[-1].isdigit()]
-    assert len(shares) == 7
-    assert sum(shares) == pytest.approx(2.0)
+    assert len(shares) == 12
+    assert sum(shares) == pytest.approx(3.0)
 
 
 def test_figures_can_be_watched_and_survive_saving(tmp_path):
