@@ -19,7 +19,11 @@ def write_readme(readme: Path, results: Path) -> None:
         ValueError: if there is no figure, or the README has no such markers.
     """
     runs = {name: _last_run(results / f"{name}.csv") for name in SECTIONS}
-    parts = [section(runs[name]) for name, section in SECTIONS.items() if runs[name]]
+    parts = [
+        f"{section(runs[name])}\n\n{_measured(name, runs[name][0])}"
+        for name, section in SECTIONS.items()
+        if runs[name]
+    ]
     if not parts:
         raise ValueError(f"Folder `{results}` must hold figures. Received: none")
     every = [row for rows in runs.values() for row in rows]
@@ -150,17 +154,23 @@ def _whole(value: float | None) -> str:
     return "" if value is None else f"{value:,.0f}"
 
 
+def _measured(benchmark: str, row: Row) -> str:
+    """When and on what the figures of one table were measured."""
+    data = "" if benchmark == "sparse" else f", {int(row['rows']):,} rows of {row['data']}"
+    rounds = "1 round" if row["rounds"] == "1" else f"{row['rounds']} rounds"
+    return f"`{benchmark}`: {rounds}{data}; {row['date'][:16].replace('T', ' ')} UTC."
+
+
 def _origin(rows: Sequence[Row]) -> str:
     first = rows[0]
     versions = sorted({name for row in rows for name in row["versions"].split()})
     devices = sorted({row["device"] for row in rows if row["device"] not in ("", "cpu")})
     return (
         f"MMoE of 8 experts, PLE of 2 levels with 2 shared experts and 2 a task, all (128, 64), "
-        f"towers of 32, on {int(first['rows']):,} rows of {first['data']}, batches of 1024, Adam; "
-        f"each contender in its own process, epochs in turn, {first['rounds']} rounds. Ours, by "
-        f"which the last column divides, is `{OURS_BEST}`; the matrix products alone are the "
-        f"limit. {first['cpu']}, {first['cores']} cores, {', '.join([*devices, first['backend']])},"
-        f" {first['precision']}, {first['date'][:10]}; {', '.join(versions)}. "
+        "towers of 32, batches of 1024, Adam; each contender in its own process, rounds in turn. "
+        f"The last column of training divides `{OURS_BEST}` by the line's; the matrix products "
+        f"alone are the limit. {first['cpu']}, {first['cores']} cores, "
+        f"{', '.join([*devices, first['backend']])}, {first['precision']}; {', '.join(versions)}. "
         "[benchmarks](benchmarks/README.md) says what each computes; `python benchmarks/run.py` "
         "measures again."
     )

@@ -18,6 +18,15 @@ if keras.backend.backend() == "tensorflow":
         )
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """After tests of the wall, here or in worker processes, prints what it did not ask."""
+    reports = (report for kind in terminalreporter.stats.values() for report in kind)
+    if any("tests/conformance/" in getattr(report, "nodeid", "") for report in reports):
+        from tests.conformance.exemptions import print_exemptions
+
+        print_exemptions(terminalreporter)
+
+
 @pytest.fixture(autouse=True)
 def same_start() -> Iterator[None]:
     """Every test draws the same numbers, alone or not, and leaves no dtype policy behind."""

@@ -36,9 +36,11 @@ class MoE(SparseLayer):
     K = E, `L` counts the rows of each expert and has no gradient.
 
     With `capacity_factor=None` no row is dropped: the rows of each expert are padded to blocks,
-    of which there are always as many as the worst case needs, so shapes are static. With a number
-    each expert takes `floor(capacity_factor * K * rows / E)` rows, and later ones get nothing of
-    it: first choices come before second ones, and earlier rows before later ones.
+    of which there are always as many as the worst case needs, so shapes are static: up to 3 E
+    blocks, each with a copy of its expert's kernels, which costs time and memory where experts are
+    many and rows few. With a number each expert takes `floor(capacity_factor * K * rows / E)` rows,
+    and later ones get nothing of it: first choices come before second ones, and earlier rows before
+    later ones.
 
     `fit` of a `MultiTaskModel` logs, under `moe/LAYER/`: `load_0` to `load_{E-1}`, the share of
     choices that fell on each expert (beyond 16 experts `load_min` and `load_max`), `dropped`, the
@@ -46,15 +48,16 @@ class MoE(SparseLayer):
     the two losses, unweighted.
 
     A model is data parallel on TensorFlow. On JAX, a `keras.distribution.LayoutMap` may lay the
-    experts out over devices: their kernels, `.../experts/kernel_0` and so on, start with E.
+    experts out over devices: their kernels, `.../experts/kernel_0` and so on, start with E. Give a
+    capacity then: the blocks of `None` gather kernels from everywhere.
 
     Args:
         num_experts: number of experts E.
         expert_units: width U of the experts, or the widths of their layers, the last one being U.
         top_k: experts K that a row uses, in [2, E].
         capacity_factor: factor of the rows that an expert takes; `None` drops none.
-        num_groups: groups of consecutive rows, each with capacities and losses of its own. Every
-            replica is a group at least.
+        num_groups: groups of consecutive rows, each with capacities and losses of its own. On
+            TensorFlow every replica is a group at least; on JAX a batch is one whole.
         activation: activation of all layers of the experts but the last.
         output_activation: activation of the experts' last layer; `None` is linear.
         use_bias: whether the experts' layers have biases.

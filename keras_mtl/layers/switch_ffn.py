@@ -46,17 +46,20 @@ class SwitchFFN(SparseLayer):
 
     A model is data parallel on TensorFlow. On JAX, a `keras.distribution.LayoutMap` may lay the
     experts out over devices: their kernels, `.../experts/kernel_0` and `kernel_1`, start with E.
+    Give capacities then: without one, blocks gather kernels from everywhere.
 
     Args:
         num_experts: number of experts E.
         hidden_units: width of each expert's hidden layer.
         top_k: experts K that a token uses, at most E.
-        capacity_factor: factor of the slots while training; `None` drops no token.
+        capacity_factor: factor of the slots while training; `None` drops no token, at the cost
+            that `MoE` describes.
         eval_capacity_factor: factor of the slots otherwise. With `None` a prediction does not
             depend on the other tokens of its batch.
         min_capacity: least number of slots of an expert.
         num_groups: groups of consecutive tokens, each with slots and a balance loss of its own.
-            Every replica is a group at least. A last group with fewer tokens has as many slots.
+            On TensorFlow every replica is a group at least; on JAX a batch is one whole. A last
+            group with fewer tokens has as many slots.
         activation: activation of the hidden layer.
         use_bias: whether the experts have biases.
         jitter: the router's input is multiplied elementwise by draws of U(1 - jitter, 1 + jitter)

@@ -48,8 +48,7 @@ def export_saved_model(
     # What the signatures read and nothing else: no optimizer, no metrics, no seeds, each variable
     # once.
     module.weights = list({v.ref(): v for f in signatures.values() for v in f.variables}.values())
-    if model.features is not None:
-        module.lookups = model.features.lookup_resources()
+    module.lookups = lookup_tables(model)
     with written_aside(target) as folder:
         folder.mkdir()
         tf.saved_model.save(module, str(folder), signatures=signatures)
@@ -58,6 +57,13 @@ def export_saved_model(
         if inputs is not None:
             write_warmup(folder, model.name, recorded(signatures, inputs))
     return list(signatures)
+
+
+def lookup_tables(model: Any) -> list[Any]:
+    """Tables of the model's columns, and of Keras' lookup layers in a graph of one's own."""
+    own = [] if model.features is None else model.features.lookup_resources()
+    found = (getattr(layer, "lookup_table", None) for layer in model._flatten_layers())
+    return [*own, *(table for table in found if table is not None)]
 
 
 def _check_backend() -> None:

@@ -104,7 +104,10 @@ def _as_array(tensor: Any, value: Any) -> Any:
 
 
 def _check_ids(tensor: Any, ids: np.ndarray) -> None:
-    """Where an `Embedding` reads the input: it fails on a CPU, and gives anything on a GPU."""
+    """Where an `Embedding` reads the input: it takes a negative id for one from the end.
+
+    Too great an id fails on a CPU, and gives anything on a GPU.
+    """
     nodes = tensor._keras_history.operation._outbound_nodes
     for layer in (node.operation for node in nodes):
         if isinstance(layer, keras.layers.Embedding) and ids.size:

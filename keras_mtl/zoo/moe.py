@@ -78,7 +78,8 @@ def moe(
     Reference:
         N. Shazeer et al., Outrageously Large Neural Networks: The Sparsely-Gated
         Mixture-of-Experts Layer, ICLR 2017, eq. 1 to 11. The paper's model is recurrent and has
-        one task; towers over its layer are a shared bottom's.
+        one task; towers over its layer are a shared bottom's. The paper's experts end with a linear
+        layer, these with `activation`, as the experts of the other constructors do.
     """
     check_rate("dropout", dropout)
     check_choice("normalization", normalization, (None, "batch", "layer"))

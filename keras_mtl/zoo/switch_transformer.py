@@ -117,7 +117,8 @@ def switch_transformer(
         W. Fedus, B. Zoph, N. Shazeer, Switch Transformers, JMLR 2022: every other feed-forward
         layer is sparse, norms come first. Departures: the paper's T5 has relative positions,
         root-mean-square norms and a decoder; here positions are learned and norms are Keras'
-        `LayerNormalization`, as in most encoders.
+        `LayerNormalization`, as in most encoders. The scale 0.1 of initial kernels is that of
+        experts and routers; attention and dense layers are Glorot's, with biases.
     """
     check_integer("sparse_every", sparse_every, minimum=0)
     check_rate("dropout", dropout)

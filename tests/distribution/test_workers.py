@@ -66,6 +66,7 @@ def test_the_chief_alone_saves_and_exports(pair):
         for task, values in predicted.items():
             np.testing.assert_allclose(values, found[f"predict:{task}"], atol=1e-6)
             np.testing.assert_allclose(outputs[task], found[f"predict:{task}"], atol=1e-6)
+    assert not list((pair / "1").glob("chief*"))
 
 
 def test_workers_at_different_steps_do_not_train_on(pair):

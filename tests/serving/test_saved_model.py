@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.tools import saved_model_utils
 
-from keras_mtl import zoo
+from keras_mtl import MultiTaskModel, Task, zoo
 from tests.serving.served import TASKS, raw_columns, serialized, serve
 
 NAMES = [task.name for task in TASKS]
@@ -160,6 +160,21 @@ def test_nothing_random_is_served(exported):
 def test_a_server_may_read_the_folder(exported):
     assert exported.path.stat().st_mode & 0o055 == 0o055
     assert [entry.name for entry in exported.path.parent.iterdir()] == ["1"]
+
+
+def test_the_lookup_layers_of_a_graph_of_ones_own_are_served(tmp_path):
+    word, text = (keras.Input((), dtype="string", name=name) for name in ("word", "text"))
+    ids = keras.layers.StringLookup(vocabulary=["Rome", "Oslo"])(word)
+    tokens = keras.layers.TextVectorization(vocabulary=["go", "to"], output_sequence_length=2)(text)
+    vectors = [keras.layers.Embedding(4, 2)(ids), keras.layers.Embedding(4, 2)(tokens)[:, 0]]
+    click = keras.layers.Dense(1, "sigmoid")(keras.layers.Concatenate()(vectors))
+    model = MultiTaskModel(inputs=[word, text], outputs={"click": click}, tasks=[Task("click")])
+    model.export(tmp_path / "1", verbose=False)
+    raw = {"word": np.array(["Oslo", "Bern"]), "text": np.array(["to Rome", "go"])}
+    answers = serve(tmp_path / "1", {name: (name, raw) for name in ("serving_default", "click")})
+    expected = model.predict([tf.constant(raw["word"]), tf.constant(raw["text"])], verbose=0)
+    for outputs in answers.values():
+        np.testing.assert_allclose(outputs["click"], expected["click"], atol=1e-6)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16"])

@@ -90,6 +90,7 @@ def cases() -> Iterator[Case]:
     shared = {"vocabulary": "word", "min_count": 2, "dim": 2, "missing": "Bern", "max_length": 3}
     yield column(features.Sequence, "options", name="seen", **shared)
     yield column(features.Sequence, "hashed", name="seen", hash_buckets=3)
+    yield column(features.Sequence, "first", name="seen", keep="first", max_length=2)
     ngrams = {"ngrams": (2, 3), "ngram_buckets": 20, "max_ngrams": 5}
     yield column(features.Sequence, "ngrams", name="seen", min_count=2, max_length=3, **ngrams)
     yield on_table("Sequence", "whole", 11, tokens, on_tokens, name="seen", pooling=None)
