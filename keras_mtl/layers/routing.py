@@ -101,7 +101,8 @@ def queue_up(experts: Any, num_experts: int, num_groups: int = 1, mask: Any = No
     keys = ops.reshape(ops.transpose(keys, (0, 2, 1)), (num_groups, -1))  # (G, K * N/G)
     group = ops.arange(num_groups, dtype="int32")[:, None]  # (G, 1)
     below = count_below(keys, ops.arange(num_experts + 2, dtype="int32"))  # (G, E + 2)
-    starts = below[:, :-1] + group * (choices * size)  # (G, E + 1)
+    before = group * (choices * size)  # (G, 1)
+    starts = below[:, : num_experts + 1] + before  # (G, E + 1), with the tokens that are not routed
     keys = ops.reshape(keys + group * (num_experts + 1), (-1,))  # (G * K * N/G,)
     order = ops.argsort(keys)  # equal keys stay in their order
     ranks = ops.argsort(order)  # the inverse of a permutation, without scattering
@@ -109,8 +110,8 @@ def queue_up(experts: Any, num_experts: int, num_groups: int = 1, mask: Any = No
     positions = ops.reshape(positions, (num_groups, choices, size))
     return Queue(
         order=_token_major(order, size, choices),
-        starts=starts[:, :num_experts],
-        counts=(below[:, 1:] - below[:, :-1])[:, :num_experts],
+        starts=below[:, :num_experts] + before,
+        counts=below[:, 1 : num_experts + 1] - below[:, :num_experts],
         positions=ops.reshape(ops.transpose(positions, (0, 2, 1)), (-1, choices)),
         experts=experts,
     )
@@ -121,7 +122,9 @@ def count_below(values: Any, bounds: Any) -> Any:
 
     A `searchsorted` takes less work, but ONNX has none.
     """
-    return ops.sum(ops.cast(values[..., None, :] < bounds[:, None], "int32"), axis=-1)
+    # An index with an ellipsis would be a slice that ONNX refuses.
+    less = ops.expand_dims(values, -2) < bounds[:, None]  # (..., R, N)
+    return ops.sum(ops.cast(less, "int32"), axis=-1)
 
 
 def _token_major(order: Any, size: Any, choices: int) -> Any:
