@@ -64,7 +64,7 @@ class SwitchFFN(SparseLayer):
         use_bias: whether the experts have biases.
         jitter: the router's input is multiplied elementwise by draws of U(1 - jitter, 1 + jitter)
             while training. The experts see the input itself. Under XLA on a CPU, where TensorFlow
-            draws slowly, 0 trains about four times as fast.
+            draws slowly, 0 trains two to four times as fast.
         expert_dropout: rate of hidden units of the experts dropped while training. The paper
             fine-tunes with 0.4 here and 0.1 elsewhere: load the weights of a layer that was
             trained without into one made with `expert_dropout`.
