@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_mtl.api_export import keras_mtl_export
+from keras_mtl.features.token_ids import assert_ids
 from keras_mtl.layers.routing_records import recorded_routing, take_records
 from keras_mtl.serving.onnx_model import export_onnx
 from keras_mtl.serving.saved_model import export_saved_model
@@ -189,6 +190,7 @@ class MultiTaskModel(keras.Model):
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Predictions by task name; within a step, the logits that losses and metrics read."""
         inputs = self._unwrap(inputs)
+        self._assert_ids(inputs)
         if _STEPPING.get() is self:
             return self._training_graph(inputs, training, mask)
         return super().call(inputs, training=training, mask=mask)
@@ -465,6 +467,15 @@ class MultiTaskModel(keras.Model):
         """The one input out of a one-key dict."""
         wrapped = isinstance(inputs, Mapping) and isinstance(self.input, keras.KerasTensor)
         return inputs[self.input.name] if wrapped and self.input.name in inputs else inputs
+
+    def _assert_ids(self, inputs: Any) -> None:
+        """Refuses, in TensorFlow's graph, ids that no embedding has: datasets bring such."""
+        tensors, values = self.input, inputs
+        if not isinstance(tensors, Mapping):
+            flat = keras.tree.flatten(tensors)
+            tensors = {tensor.name: tensor for tensor in flat}
+            values = dict(zip(tensors, keras.tree.flatten(inputs), strict=False))
+        assert_ids(tensors, values)
 
     def _make_function(self, step_function: Any, *args: Any, **kwargs: Any) -> Any:
         if keras.backend.backend() != "tensorflow":

@@ -57,7 +57,7 @@ class TaskOutput(keras.layers.Layer):
         self.supports_masking = True
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
-        """None: a task's labels say which of its predictions count."""
+        """None: predictions leave the model; losses and metrics see the mask of the logits."""
 
     def select(self, logits: Any) -> Any:
         """The task's own slice of the input."""

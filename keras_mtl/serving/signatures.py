@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_mtl.features.token_ids import assert_ids
 from keras_mtl.serving.argument_names import argument_names
 from keras_mtl.serving.task_graph import TaskGraph
 from keras_mtl.serving.tf_examples import EXAMPLES, parser_of_columns, parser_of_inputs
@@ -92,9 +93,11 @@ def _predictor(model: Any, tasks: list[Task]) -> Callable[[Tensors], Tensors]:
     }
     needed = {task.name for task in tasks} | {name for chain in joint.values() for name in chain}
     graph = TaskGraph({name: model.output[name] for name in sorted(needed)})
-    inputs = {id(tensor): name for name, tensor in _inputs_by_name(model).items()}
+    tensors = _inputs_by_name(model)
+    inputs = {id(tensor): name for name, tensor in tensors.items()}
 
     def predict(packed: Tensors) -> Tensors:
+        assert_ids(tensors, packed)
         outputs = graph({tensor: packed[name] for tensor, name in inputs.items()})
         predictions = {task.name: outputs[task.name] for task in tasks}
         for name, chain in joint.items():

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_mtl.losses.entries import OwnLoss, default_loss
 from keras_mtl.task import Task, given_chain
-from keras_mtl.training.heads import Head, activation_of
+from keras_mtl.training.heads import Head, activation_of, mask_key
 from keras_mtl.training.labels import Labels, class_weights, read_labels, row_weights
 from keras_mtl.training.spaces import existence
 
@@ -76,6 +76,8 @@ class TaskGroup:
         own = self.outputs(outputs)
         units = 1 if self.kind == "multiclass" else own.shape[-1]
         labels = read_labels(self.tasks, y, (*own.shape[1:-2], units))
+        if (shown := outputs.get(mask_key(self._key))) is not None:
+            labels = labels.where(shown)
         mask = labels.known
         if any(self.chains):
             rows = [existence(chain, y, mask[..., 0, :]) for chain in self.chains]

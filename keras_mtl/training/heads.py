@@ -46,13 +46,30 @@ class TrainingGraph:
             key = keys.setdefault(id(tensor), f"logits_{len(keys)}")
             tensors[key] = tensor
             self.heads[name] = Head(key, index, is_logits)
-        self._graph = keras.Model(inputs, tensors)
+        masked = {key: x for key, x in tensors.items() if has_mask(x)}
+        masks = {mask_key(key): EntryMask()(x) for key, x in masked.items()}
+        self._graph = keras.Model(inputs, {**tensors, **masks})
 
     def __call__(self, inputs: Any, training: bool | None, mask: Any) -> dict[str, Any]:
-        """Logits by key."""
+        """Logits by key, and the Keras masks that came along with them by `mask_key`."""
         # `call`, not `__call__`: the model's own call is under way, and layers' losses belong to
         # it.
         return self._graph.call(inputs, training=training, mask=mask)
+
+
+class EntryMask(keras.layers.Layer):
+    """The Keras mask of a tensor, as a tensor: True where an entry counts."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        """The mask (B, ...)."""
+        return keras.ops.cast(mask, "bool")
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        """None: a mask has none."""
 
 
 class WithoutActivation(keras.layers.Layer):
@@ -72,6 +89,16 @@ class WithoutActivation(keras.layers.Layer):
             return layer(*args, **kwargs)
         finally:
             layer.activation = activation
+
+
+def has_mask(tensor: keras.KerasTensor) -> bool:
+    """Whether layers hand a mask along with `tensor`; Keras has no public name for it."""
+    return getattr(tensor, "_keras_mask", None) is not None
+
+
+def mask_key(key: str) -> str:
+    """Under which the training graph gives the mask of the logits under `key`."""
+    return f"{key}_mask"
 
 
 def task_output_of(tensor: keras.KerasTensor) -> TaskOutput | None:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_mtl.checks import did_you_mean
+from keras_mtl.features.token_ids import vocabulary_size
 
 
 def prepare_inputs(expected: Any, x: Any) -> Any:
@@ -104,19 +105,12 @@ def _as_array(tensor: Any, value: Any) -> Any:
 
 
 def _check_ids(tensor: Any, ids: np.ndarray) -> None:
-    """Where an `Embedding` reads the input: it takes a negative id for one from the end.
-
-    Too great an id fails on a CPU, and gives anything on a GPU.
-    """
-    nodes = tensor._keras_history.operation._outbound_nodes
-    for layer in (node.operation for node in nodes):
-        if isinstance(layer, keras.layers.Embedding) and ids.size:
-            least, greatest = ids.min(), ids.max()
-            if not 0 <= least <= greatest < layer.input_dim:
-                raise ValueError(
-                    f"Input {tensor.name!r} must hold ids in [0, {layer.input_dim}). "
-                    f"Received: ids from {least} to {greatest}"
-                )
+    size = vocabulary_size(tensor)
+    if size is not None and ids.size and not 0 <= ids.min() <= ids.max() < size:
+        raise ValueError(
+            f"Input {tensor.name!r} must hold ids in [0, {size}). "
+            f"Received: ids from {ids.min()} to {ids.max()}"
+        )
 
 
 def _fits(shape: tuple[Any, ...], wanted: tuple[Any, ...]) -> bool:

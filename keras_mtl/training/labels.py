@@ -25,6 +25,13 @@ class Labels:
     invalid: Any
     raw: Any
 
+    def where(self, shown: Any) -> "Labels":
+        """These labels, missing where a Keras mask (B, ...) hides the entry."""
+        axes = tuple(range(len(shown.shape), len(self.raw.shape)))
+        shown = ops.cast(ops.expand_dims(shown, axes), "float32")  # (B, ..., 1, 1)
+        values = ops.where(shown > 0, self.values, 0.0)
+        return Labels(values, self.known * shown, self.invalid * shown, self.raw)
+
 
 def label_of(task: Task, y: Mapping[str, Any]) -> Any:
     """The labels of `task` in `y`.

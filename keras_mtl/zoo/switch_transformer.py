@@ -63,7 +63,7 @@ def switch_transformer(
             ids (B, S) where 0 is padding, or of vectors (B, S, D) with or without a Keras mask, a
             dict of such vectors, or a width D.
         tasks: `Task`s, or names of binary tasks. Labels are (B,) of a task on sequences, (B, S) of
-            one on tokens, with missing labels where there is no token.
+            one on tokens; those of padding do not count.
         vocabulary_size: Number of token ids, that of padding among them; None for vectors.
         max_length: Length S of the longest sequence.
         num_layers: Number of layers L.

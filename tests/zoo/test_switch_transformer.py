@@ -520,6 +520,32 @@ def test_ids_outside_the_vocabulary_are_refused(greatest):
         model.fit(ids, labels, verbose=0)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's assertions")
+@pytest.mark.parametrize("greatest", [VOCABULARY, -1])
+def test_datasets_and_servers_refuse_ids_outside_the_vocabulary(greatest, tmp_path):
+    import tensorflow as tf
+
+    model = build()
+    model.compile("sgd")
+    ids, labels = sentences()
+    model.export(tmp_path / "1", verbose=False)
+    serve = tf.saved_model.load(tmp_path / "1").signatures["serving_default"]
+    np.testing.assert_allclose(serve(tokens=tf.constant(ids))["tag"], model(ids)["tag"], atol=1e-6)
+    ids[2, 0] = greatest
+    rows = tf.data.Dataset.from_tensor_slices((ids, labels)).batch(4)
+    # TensorFlow's own check of too great an id may come first.
+    sentence = r"must hold ids in \[0, 11\)" if greatest < 0 else "ids in|is not in"
+    for call in (
+        model.fit,
+        model.evaluate,
+        lambda x, verbose: model.predict(x.map(lambda x, y: x)),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
+            call(rows, verbose=0)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
+        serve(tokens=tf.constant(ids))
+
+
 def test_sequences_longer_than_the_table_of_positions_are_refused():
     sentence = "at most `max_length` entries. Received: 9 entries, max_length=8"
     with pytest.raises(ValueError, match=sentence):
