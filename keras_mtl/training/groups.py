@@ -69,6 +69,14 @@ class TaskGroup:
             return stacked  # (B, ..., T, U)
         return ops.take(stacked, self._indices, axis=-2)  # (B, ..., T, U)
 
+    def shown(self, outputs: Mapping[str, Any]) -> Any | None:
+        """1.0 where the Keras mask of the group's logits shows an entry; None without a mask."""
+        mask = outputs.get(mask_key(self._key))
+        if mask is None:
+            return None
+        axes = tuple(range(len(mask.shape), len(self.outputs(outputs).shape)))
+        return ops.cast(ops.expand_dims(mask, axes), "float32")  # (B, ..., 1, 1)
+
     def entries(
         self, outputs: Mapping[str, Any], y: Mapping[str, Any], sample_weight: Any
     ) -> Entries:
@@ -76,7 +84,7 @@ class TaskGroup:
         own = self.outputs(outputs)
         units = 1 if self.kind == "multiclass" else own.shape[-1]
         labels = read_labels(self.tasks, y, (*own.shape[1:-2], units))
-        if (shown := outputs.get(mask_key(self._key))) is not None:
+        if (shown := self.shown(outputs)) is not None:
             labels = labels.where(shown)
         mask = labels.known
         if any(self.chains):

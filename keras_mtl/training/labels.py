@@ -26,9 +26,7 @@ class Labels:
     raw: Any
 
     def where(self, shown: Any) -> "Labels":
-        """These labels, missing where a Keras mask (B, ...) hides the entry."""
-        axes = tuple(range(len(shown.shape), len(self.raw.shape)))
-        shown = ops.cast(ops.expand_dims(shown, axes), "float32")  # (B, ..., 1, 1)
+        """These labels, missing where `shown` (B, ..., 1, 1) is 0."""
         values = ops.where(shown > 0, self.values, 0.0)
         return Labels(values, self.known * shown, self.invalid * shown, self.raw)
 

@@ -81,6 +81,20 @@ def test_a_mask_of_whole_rows():
     assert model.evaluate(x, y, verbose=0, return_dict=True)["loss"] == pytest.approx(expected)
 
 
+def test_a_mask_hides_rows_of_the_entire_space_too():
+    features = keras.Input((3,), name="features")
+    hidden = keras.layers.Masking(0.0)(features)
+    outputs = {name: keras.layers.Dense(1, "sigmoid")(hidden) for name in ("click", "buy")}
+    tasks = [Task("click"), Task("buy", given="click", trained_on="all")]
+    model = MultiTaskModel(inputs=features, outputs=outputs, tasks=tasks)
+    model.compile("sgd")
+    x = np.array([[1, 2, 3], [0, 0, 0], [3, 2, 1]], "float32")
+    labels = {"click": np.array([1.0, 1.0, 0.0]), "buy": np.array([1.0, 0.0, 0.0])}
+    real = {name: values[[0, 2]] for name, values in labels.items()}
+    expected = model.evaluate(x[[0, 2]], real, verbose=0, return_dict=True)
+    assert model.evaluate(x, labels, verbose=0, return_dict=True) == pytest.approx(expected)
+
+
 def test_a_label_that_a_mask_hides_in_a_dataset_may_be_anything():
     import tensorflow as tf
 
