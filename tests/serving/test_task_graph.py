@@ -22,7 +22,7 @@ def assert_parts_are_the_whole(model: keras.Model) -> None:
     for names in [*([name] for name in model.output), list(model.output)[:2]]:
         found = TaskGraph({name: model.output[name] for name in names})({id(model.input): x})
         for name in names:
-            np.testing.assert_allclose(found[name], expected[name], atol=1e-6, err_msg=name)
+            np.testing.assert_allclose(found[name], expected[name], atol=1e-5, err_msg=name)
 
 
 @pytest.mark.parametrize("name", sorted({*zoo.list_models()} - {"switch_transformer"}))
