@@ -1,6 +1,10 @@
-"""What the examples of docstrings may use without importing it."""
+"""What every test starts with: how TensorFlow computes, and what examples of docstrings may use."""
 
+import os
 from typing import Any
+
+# By default only on some processors: the same products, and a count of memory, on all.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import keras
 import numpy as np

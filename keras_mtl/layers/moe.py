@@ -35,11 +35,12 @@ class MoE(SparseLayer):
     probability that `f_i` would be chosen if its noise were drawn anew. Without noise, and where
     K = E, `L` counts the rows of each expert and has no gradient.
 
-    With `capacity_factor=None` no row is dropped: the rows of each expert are padded to blocks,
-    of which there are always as many as the worst case needs, so shapes are static: up to 3 E
-    blocks, each with a copy of its expert's kernels, which costs time and memory where experts are
-    many and rows few. With a number each expert takes `floor(capacity_factor * K * rows / E)` rows,
-    and later ones get nothing of it: first choices come before second ones, and earlier rows before
+    With `capacity_factor=None` no row is dropped. Where every expert is chosen at most half again as
+    often as on average, and 16 times more, its rows fill slots of that number. A more uneven load is
+    computed in up to 3 E blocks, each of one expert, with a copy of its kernels: as many products,
+    and more time and memory where experts are many; so is every load while `expert_dropout` draws.
+    Both have shapes that depend on the number of rows alone. With a number each expert takes `floor(capacity_factor * K * rows / E)` rows, and
+    later ones get nothing of it: first choices come before second ones, and earlier rows before
     later ones.
 
     `fit` of a `MultiTaskModel` logs, under `moe/LAYER/`: `load_0` to `load_{E-1}`, the share of
@@ -182,9 +183,9 @@ class MoE(SparseLayer):
         }
         return Choice(weights, experts, ops.softmax(clean, axis=-1), losses)
 
-    def plan(self, experts: Any, mask: Any, training: bool) -> routing.Plan:
-        """Blocks for all rows, or slots as the capacity factor gives."""
-        return self.plan_for(experts, mask, self.capacity_factor)
+    def capacity(self, training: bool) -> tuple[float | None, int]:
+        """The same factor always."""
+        return self.capacity_factor, 1
 
     def loss_weights(self) -> Mapping[str, float]:
         """The importance and the load loss."""

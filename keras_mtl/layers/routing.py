@@ -24,7 +24,6 @@ class Plan:
         filled: whether the slot is filled, (R, C).
         slots: for every choice its slot `r * C + c`, (N, K), any one of its expert if dropped.
         kept: whether the choice has a slot, (N, K).
-        counts: number of choices of each expert before any was dropped, (E,).
         experts: the expert that owns each row of slots, (R,); None where row r is expert r's.
     """
 
@@ -32,7 +31,6 @@ class Plan:
     filled: Any
     slots: Any
     kept: Any
-    counts: Any
     experts: Any = None
 
 
@@ -151,21 +149,29 @@ def capacity_plan(queue: Queue, capacity: Any) -> Plan:
     owner = ops.minimum(queue.experts, num_experts - 1) * num_groups + group  # (N, K)
     slots = owner * capacity + ops.where(kept, queue.positions, 0)  # (N, K)
     flat = (num_experts, -1)
-    return Plan(
-        ops.reshape(choices, flat),
-        ops.reshape(filled, flat),
-        slots,
-        kept,
-        ops.sum(queue.counts, axis=0),
-    )
+    return Plan(ops.reshape(choices, flat), ops.reshape(filled, flat), slots, kept)
 
 
-def dropless_plan(queue: Queue) -> Plan:
-    """Slots for every choice, in blocks of C that belong to one expert each.
+def generous_capacity(queue: Queue) -> tuple[Any, Any]:
+    """Slots for half as many choices again as an expert has on average; whether all find room.
+
+    Then no choice needs `block_plan`, whose slots are about as many, and no kernel is copied.
+    """
+    num_experts = queue.counts.shape[1]
+    total = ops.shape(queue.order)[0]
+    # Some more cost little beside reading a kernel, and small numbers vary more.
+    capacity = _least(3 * total // (2 * num_experts) + 16, total)
+    # Blocks of few choices copy fewer kernels than a product of all experts reads.
+    enough = 2 * total >= num_experts
+    return capacity, ops.logical_and(enough, ops.all(queue.counts <= capacity))
+
+
+def block_plan(queue: Queue) -> Plan:
+    """Slots for every choice, however uneven, in blocks of C that belong to one expert each.
 
     The queue is one group. Each expert's line is padded to whole blocks: `ceil(n_e / C)`, of which
-    all experts together never need more than `N K / C + min(E, N K)`. There are always so many, so
-    shapes are static, and with `C = N K / 2E` at most about half of the slots stay empty.
+    all experts together never need more than `(N K + (C - 1) min(E, N K)) / C`. There are always
+    so many, so shapes are static; with `C = N K / 2E + 1` there are about 1.5 N K slots.
     """
     num_experts = queue.counts.shape[1]
     starts, counts = queue.starts[0], queue.counts[0]  # (E,), one group
@@ -186,29 +192,33 @@ def dropless_plan(queue: Queue) -> Plan:
     slots = ops.take(ends - needed, owner) * size + ops.where(kept, queue.positions, 0)
     # The first block of an expert without choices may lie beyond the last one.
     slots = ops.where(kept, slots, 0)  # (N, K)
-    return Plan(choices, filled, slots, kept, counts, experts)
+    return Plan(choices, filled, slots, kept, experts)
 
 
 def _blocks(total: Any, num_experts: int) -> tuple[Any, Any]:
     """Size and number of the blocks for so many choices."""
-    if isinstance(total, int):
-        size = max(total // (2 * num_experts), 1)
-        return size, total // size + min(num_experts, total)
-    size = ops.maximum(total // (2 * num_experts), 1)
-    return size, total // size + ops.minimum(num_experts, total)
+    size = total // (2 * num_experts) + 1
+    return size, (total + (size - 1) * _least(num_experts, total)) // size
+
+
+def _least(one: Any, other: Any) -> Any:
+    """The lesser number: an integer if both are, so that shapes stay static."""
+    known = isinstance(one, int) and isinstance(other, int)
+    return min(one, other) if known else ops.minimum(one, other)
 
 
 def dispatch(tokens: Any, plan: Plan) -> Any:
     """The rows of the tokens in their slots: (N, D) -> (R, C, D); empty slots hold any token's."""
-    rows = ops.reshape(plan.choices // plan.slots.shape[1], (-1,))  # (R * C,)
+    choices = plan.slots.shape[1]
+    rows = ops.reshape(plan.choices // choices, (-1,))  # (R * C,)
 
-    def there(x: Any) -> Any:
+    def there(x: Any, rows: Any, _: Any, __: Any) -> Any:
         return ops.take(x, rows, axis=0)  # (R * C, D)
 
-    def back(slopes: Any) -> Any:
-        return _sum_of_choices(_read(slopes, plan), plan)
+    def back(slopes: Any, _: Any, slots: Any, kept: Any) -> Any:
+        return _sum_of_choices(_read(slopes, slots, kept), choices)  # (N, D)
 
-    y = _with_gradient(there, back)(tokens)
+    y = _with_gradient(there, back, tokens, rows, plan.slots, plan.kept)
     return ops.reshape(y, (*ops.shape(plan.choices), tokens.shape[-1]))  # (R, C, D)
 
 
@@ -218,26 +228,27 @@ def combine(outputs: Any, weights: Any, plan: Plan) -> Any:
     What was dropped counts as zero; weights are used as they are. An empty slot has no gradient.
     """
 
-    def there(y: Any) -> Any:
-        return _read(y, plan)  # (N * K, U)
+    def there(y: Any, slots: Any, kept: Any, _: Any, __: Any) -> Any:
+        return _read(y, slots, kept)  # (N * K, U)
 
-    def back(slopes: Any) -> Any:
-        filled = ops.cast(ops.reshape(plan.filled, (-1, 1)), slopes.dtype)  # (R * C, 1)
-        return ops.take(slopes, ops.reshape(plan.choices, (-1,)), axis=0) * filled
+    def back(slopes: Any, _: Any, __: Any, choices: Any, filled: Any) -> Any:
+        filled = ops.cast(ops.reshape(filled, (-1, 1)), slopes.dtype)  # (R * C, 1)
+        return ops.take(slopes, ops.reshape(choices, (-1,)), axis=0) * filled  # (R * C, U)
 
-    y = _with_gradient(there, back)(ops.reshape(outputs, (-1, outputs.shape[-1])))
-    return _sum_of_choices(y * ops.cast(ops.reshape(weights, (-1, 1)), y.dtype), plan)
+    y = ops.reshape(outputs, (-1, outputs.shape[-1]))  # (R * C, U)
+    y = _with_gradient(there, back, y, plan.slots, plan.kept, plan.choices, plan.filled)
+    y = y * ops.cast(ops.reshape(weights, (-1, 1)), y.dtype)  # (N * K, U)
+    return _sum_of_choices(y, plan.slots.shape[1])
 
 
-def _read(slots: Any, plan: Plan) -> Any:
+def _read(rows: Any, slots: Any, kept: Any) -> Any:
     """The slot of every choice, zero where it has none: (R * C, U) -> (N * K, U)."""
-    rows = ops.take(slots, ops.reshape(plan.slots, (-1,)), axis=0)
-    return ops.where(ops.reshape(plan.kept, (-1, 1)), rows, 0)
+    read = ops.take(rows, ops.reshape(slots, (-1,)), axis=0)
+    return ops.where(ops.reshape(kept, (-1, 1)), read, 0)
 
 
-def _sum_of_choices(rows: Any, plan: Plan) -> Any:
+def _sum_of_choices(rows: Any, choices: int) -> Any:
     """(N * K, U) -> (N, U)."""
-    choices = plan.slots.shape[1]
     if choices == 1:
         return rows
     return ops.sum(ops.reshape(rows, (-1, choices, rows.shape[-1])), axis=1)
@@ -253,27 +264,33 @@ def owned(weight: Any, experts: Any) -> Any:
         return weight
     num_experts = weight.shape[0]
 
-    def there(x: Any) -> Any:
+    def there(x: Any, experts: Any) -> Any:
         return ops.take(x, experts, axis=0)
 
-    def back(slopes: Any) -> Any:
+    def back(slopes: Any, experts: Any) -> Any:
         return ops.segment_sum(slopes, experts, num_segments=num_experts)
 
     # The cast reads the weight: a function of a variable would have to return its gradient too.
-    return _with_gradient(there, back)(ops.cast(weight, weight.dtype))  # (R, ...)
+    return _with_gradient(there, back, ops.cast(weight, weight.dtype), experts)  # (R, ...)
 
 
-def _with_gradient(there: Callable[[Any], Any], back: Callable[[Any], Any]) -> Any:
-    """`there`, whose gradient is `back`."""
+def _with_gradient(
+    there: Callable[..., Any], back: Callable[..., Any], x: Any, *indices: Any
+) -> Any:
+    """`there(x, *indices)`, whose gradient in x is `back(slopes, *indices)`.
+
+    Both get the indices, since within a branch JAX lets neither see what it was not given.
+    """
 
     @ops.custom_gradient
-    def function(x: Any) -> Any:
+    def function(x: Any, *indices: Any) -> Any:
         def gradient(*args: Any, upstream: Any = None) -> Any:
-            return back(args[0] if upstream is None else upstream)
+            slopes = args[0] if upstream is None else upstream
+            return back(slopes, *indices), *[None] * len(indices)
 
-        return there(x), gradient
+        return there(x, *indices), gradient
 
-    return function
+    return function(x, *indices)
 
 
 # --- what keeps experts in balance ---

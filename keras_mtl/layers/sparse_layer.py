@@ -113,8 +113,8 @@ class SparseLayer(keras.layers.Layer):
         """Whom each of the tokens (N, D) is sent to; `mask` (N,) tells which are, None for all."""
         raise NotImplementedError
 
-    def plan(self, experts: Any, mask: Any, training: bool) -> routing.Plan:
-        """The slots of the chosen experts (N, K)."""
+    def capacity(self, training: bool) -> tuple[float | None, int]:
+        """The capacity factor, None for room for all; and the least capacity."""
         raise NotImplementedError
 
     def loss_weights(self) -> Mapping[str, float]:
@@ -139,49 +139,62 @@ class SparseLayer(keras.layers.Layer):
         if self.num_groups > 1:
             tokens, mask = in_groups(tokens, mask, self.num_groups)
         choice = self.choose(tokens, mask, training)
-        plan = self.plan(choice.experts, mask, training)
-        slots = routing.dispatch(tokens, plan)  # (R, C, D)
-        outputs = self.experts(slots, plan.experts, training=training)  # (R, C, U)
-        y = routing.combine(outputs, choice.weights, plan)  # (N, U)
+        y, queue, dropped = self._compute(tokens, choice, mask, training)  # (N, U)
         if training:
             self._add_losses(choice.losses)
         if is_recorded():
-            self._record(choice, plan, mask)
+            self._record(choice, queue, dropped, mask)
         y = y[:rows] if self.num_groups > 1 else y
         return ops.reshape(y, (*shape[:-1], y.shape[-1]))  # (..., U)
+
+    def _compute(
+        self, tokens: Any, choice: Choice, mask: Any, training: bool
+    ) -> tuple[Any, routing.Queue, Any]:
+        """The outputs (N, U), who asked for which expert, and how many choices were dropped."""
+
+        def through(plan: routing.Plan) -> Any:
+            slots = routing.dispatch(tokens, plan)  # (R, C, D)
+            outputs = self.experts(slots, plan.experts, training=training)  # (R, C, U)
+            return routing.combine(outputs, choice.weights, plan)  # (N, U)
+
+        factor, minimum = self.capacity(training)
+        groups = 1 if factor is None else self.num_groups
+        queue = routing.queue_up(choice.experts, self.num_experts, groups, mask)
+        if factor is not None:
+            size = ops.shape(tokens)[0] // groups
+            capacity = routing.expert_capacity(size, self.num_experts, self.top_k, factor, minimum)
+            dropped = ops.sum(ops.maximum(queue.counts - capacity, 0))
+            return through(routing.capacity_plan(queue, capacity)), queue, dropped
+        if training and self.expert_dropout:  # JAX lets no branch draw
+            return through(routing.block_plan(queue)), queue, 0
+        capacity, fits = routing.generous_capacity(queue)
+        y = ops.cond(
+            fits,
+            lambda: through(routing.capacity_plan(queue, capacity)),
+            lambda: through(routing.block_plan(queue)),
+        )
+        return y, queue, 0
 
     def _add_losses(self, losses: Mapping[str, Any]) -> None:
         for name, weight in self.loss_weights().items():
             if weight:
                 self.add_loss(weight * ops.mean(losses[name]))
 
-    def _record(self, choice: Choice, plan: routing.Plan, mask: Any) -> None:
+    def _record(self, choice: Choice, queue: routing.Queue, dropped: Any, mask: Any) -> None:
         p = choice.probabilities  # (N, E)
         entropy = -ops.sum(p * ops.log(ops.maximum(p, 1e-30)), axis=-1)  # (N,)
         routed = ops.ones_like(entropy) if mask is None else ops.cast(mask, "float32")  # (N,)
-        load = ops.cast(plan.counts, "float32")  # (E,)
-        kept = ops.sum(ops.cast(plan.kept, "float32"))
+        load = ops.sum(queue.counts, axis=0)  # (E,)
         entry = RoutingRecord(
             layer=self,
-            load=load,
-            dropped=ops.sum(load) - kept,
+            load=ops.cast(load, "float32"),
+            dropped=ops.cast(dropped, "float32"),
             entropy=ops.sum(entropy * routed),
             tokens=ops.sum(routed),
             losses={name: ops.sum(loss) for name, loss in choice.losses.items()},
             groups=self.num_groups,
         )
         record(entry)
-
-    def plan_for(
-        self, experts: Any, mask: Any, factor: float | None, minimum: int = 1
-    ) -> routing.Plan:
-        """Slots as many as a capacity factor gives, or with None as many as are needed."""
-        if factor is None:
-            return routing.dropless_plan(routing.queue_up(experts, self.num_experts, mask=mask))
-        tokens = ops.shape(experts)[0] // self.num_groups
-        capacity = routing.expert_capacity(tokens, self.num_experts, self.top_k, factor, minimum)
-        queue = routing.queue_up(experts, self.num_experts, self.num_groups, mask)
-        return routing.capacity_plan(queue, capacity)
 
     def score_layer(self, name: str, initializer: Any) -> keras.layers.Dense:
         """A linear map to a score an expert, in float32: half precision makes ties."""

@@ -179,13 +179,6 @@ def test_memory_is_told_with_and_without_gradients_of_kernels(work, tmp_path, mo
 
 
 def test_a_step_needs_its_hidden_layer(work):
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        try:
-            tf.config.experimental.reset_memory_stats("CPU:0")
-        except ValueError:
-            pytest.skip("TensorFlow counts memory on a CPU only where it uses oneDNN")
     layer = Layer(tokens=512, width=4, hidden=256)
     large = replace(
         work,

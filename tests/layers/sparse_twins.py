@@ -6,27 +6,28 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_mtl.layers import MoE, SwitchFFN
+from keras_mtl.layers import MoE, SwitchFFN, routing
 from tests.reference.moe import Routed, moe
 from tests.reference.switch_ffn import switch_ffn
 
-# One normal and one uniform draw a row and column, whatever the number of rows.
+# One normal draw and one byte a row and column, whatever the number of rows.
 DRAWS = np.random.default_rng(8)
 NORMAL = DRAWS.normal(size=(64, 64)).astype("float32")
-UNIFORM = DRAWS.random(size=(64, 64)).astype("float32")
+BYTES = DRAWS.integers(256, size=(64, 64)).astype("uint8")
 
 
 def fix_draws(monkeypatch: Any) -> None:
-    """Makes every call of `keras.random.normal` and `uniform` return the same numbers."""
+    """Makes every call of `keras.random.normal` and `randint` return the same numbers."""
 
     def normal(shape, *_, **__):
         return keras.ops.convert_to_tensor(NORMAL[: shape[0], : shape[1]])
 
-    def uniform(shape, low=0.0, high=1.0, **_):
-        return keras.ops.convert_to_tensor(low + (high - low) * UNIFORM[: shape[0], : shape[1]])
+    def randint(shape, *_, **__):
+        words = np.ascontiguousarray(BYTES[: shape[0], : 4 * shape[1]]).view("int32")
+        return keras.ops.convert_to_tensor(words)
 
     monkeypatch.setattr(keras.random, "normal", normal)
-    monkeypatch.setattr(keras.random, "uniform", uniform)
+    monkeypatch.setattr(keras.random, "randint", randint)
 
 
 def array(tensor: Any) -> np.ndarray:
@@ -45,6 +46,29 @@ def prepared(layer: Any, depth: int, seed: int = 0, scale: float = 0.7) -> Any:
     for weight in layer.trainable_weights:
         weight.assign(scale * generator.normal(size=tuple(weight.shape)))
     return layer
+
+
+def scores_of(layer: Any) -> Any:
+    """The part of a layer that scores the experts."""
+    return layer.gate if isinstance(layer, MoE) else layer.router
+
+
+def concentrated(layer: Any, rows: int, expert: int = 0) -> np.ndarray:
+    """Inputs (rows, D) that all choose one expert first, which no even share has room for."""
+    kernel = array(scores_of(layer).kernel)
+    kernel[0] = 0.0
+    kernel[0, expert] = 5.0 + np.abs(kernel).sum()
+    scores_of(layer).kernel.assign(kernel)
+    inputs = np.clip(draw(rows, len(kernel)), -2, 2)
+    inputs[:, 0] = np.abs(inputs[:, 0]) + 2.0
+    return inputs
+
+
+def has_even_room(layer: Any, routed: Routed) -> bool:
+    """Whether a dropless layer computes the choices in place, without copies of kernels."""
+    experts = np.where(routed.kept, routed.experts, layer.num_experts).astype("int32")
+    _, fits = routing.generous_capacity(routing.queue_up(experts, layer.num_experts))
+    return bool(array(fits))
 
 
 def weights_of(layer: Any) -> dict[str, np.ndarray]:
@@ -96,7 +120,7 @@ def twin(
             **shared,
         )
     assert isinstance(layer, SwitchFFN)
-    factors = 1 + layer.jitter * (2 * UNIFORM[: len(x), : x.shape[1]].astype("float64") - 1)
+    factors = 1 + layer.jitter * (2 / 255 * BYTES[: len(x), : x.shape[1]].astype("float64") - 1)
     return switch_ffn(
         x,
         networks,

@@ -8,10 +8,12 @@ from keras_mtl.layers import Experts, Gate, MoE, SwitchFFN
 from tests.layers.sparse_twins import (
     added,
     array,
+    concentrated,
     draw,
     finite_differences,
     fix_draws,
     gradients,
+    has_even_room,
     prepared,
     twin,
     weights_of,
@@ -144,8 +146,11 @@ def test_gradients_are_the_finite_differences_of_the_twin(name, masked, monkeypa
     fix_draws(monkeypatch)
     kind, options = LAYERS[name]
     layer = prepared(kind(**options), DEPTH, scale=0.5)
-    inputs = draw(11, DEPTH)
     mask = hidden((11,)) if masked else None
+    assert_gradients_are_differences(layer, draw(11, DEPTH), mask)
+
+
+def assert_gradients_are_differences(layer, inputs, mask=None):
     weights = weights_of(layer)
     routed = twin(layer, inputs, mask, training=True)
     direction = draw(*routed.outputs.shape, seed=7)
@@ -170,25 +175,47 @@ def test_gradients_are_the_finite_differences_of_the_twin(name, masked, monkeypa
 # --- dropless, whatever the shape and the load ---
 
 
-def concentrated(layer, expert: int):
-    """Makes the gate prefer one expert for inputs whose first feature is positive."""
-    kernel = np.zeros((DEPTH, layer.num_experts), "float32")
-    kernel[0, expert] = 5.0
-    layer.gate.kernel.assign(kernel)
-
-
-@pytest.mark.parametrize("rows", [1, 3, 8, 33])
+@pytest.mark.parametrize("rows", [1, 3, 8, 33, 64])
 @pytest.mark.parametrize(("num_experts", "k"), [(2, 2), (16, 3), (9, 4)])
 @pytest.mark.parametrize("all_to_one", [False, True])
 def test_no_row_is_dropped_however_many_and_wherever_they_go(rows, num_experts, k, all_to_one):
     layer = prepared(MoE(num_experts, (3, 2), top_k=k), DEPTH)
-    inputs = draw(rows, DEPTH)
-    if all_to_one:
-        inputs[:, 0] = np.abs(inputs[:, 0]) + 0.1
-        concentrated(layer, num_experts - 1)
+    inputs = concentrated(layer, rows, num_experts - 1) if all_to_one else draw(rows, DEPTH)
     expected = twin(layer, inputs)
     assert expected.kept.all()
     np.testing.assert_allclose(array(layer(inputs)), expected.outputs, rtol=1e-4, atol=1e-5)
+
+
+UNEVEN = {"moe_dropless": 56, "switch_dropless": 40}  # rows, all of which choose one expert
+
+
+@pytest.mark.parametrize("name", UNEVEN)
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+def test_uneven_rows_are_computed_in_blocks_with_the_same_numbers(
+    name, masked, training, monkeypatch
+):
+    fix_draws(monkeypatch)
+    kind, options = LAYERS[name]
+    layer = prepared(kind(**options), DEPTH)
+    inputs = concentrated(layer, UNEVEN[name], expert=2)
+    mask = np.arange(len(inputs)) % 9 != 4 if masked else None
+    expected = twin(layer, inputs, mask, training)
+    assert not has_even_room(layer, expected)
+    found = array(layer(inputs, mask=mask, training=training))
+    np.testing.assert_allclose(found, expected.outputs, rtol=1e-4, atol=1e-5)
+    losses = sum(float(array(loss)) for loss in layer.losses)
+    assert losses == pytest.approx(added(layer, expected) if training else 0, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", UNEVEN)
+def test_gradients_through_blocks_are_the_finite_differences_of_the_twin(name, monkeypatch):
+    fix_draws(monkeypatch)
+    kind, options = LAYERS[name]
+    layer = prepared(kind(**options), DEPTH, scale=0.5)
+    inputs = concentrated(layer, UNEVEN[name], expert=2)
+    assert not has_even_room(layer, twin(layer, inputs, training=True))
+    assert_gradients_are_differences(layer, inputs)
 
 
 @pytest.mark.parametrize("capacity_factor", [None, 1.0])

@@ -6,7 +6,15 @@ import pytest
 
 from keras_mtl import MultiTaskModel, Task
 from keras_mtl.layers import MoE, SwitchFFN
-from tests.layers.sparse_twins import array, draw, fix_draws, prepared, twin
+from tests.layers.sparse_twins import (
+    array,
+    concentrated,
+    draw,
+    fix_draws,
+    has_even_room,
+    prepared,
+    twin,
+)
 
 DEPTH = 4
 LAYERS = {
@@ -54,8 +62,9 @@ def traced(layer, jit_compile=None):
 def test_one_graph_serves_every_number_of_rows(make):
     layer = prepared(make(), DEPTH)
     function, traces = traced(layer)
-    for rows in (9, 1, 0, 2, 40, 13):
-        inputs = draw(rows, DEPTH)
+    for rows in (9, 1, 0, 2, 64, 13):
+        # The most rows all go to one expert.
+        inputs = concentrated(layer, rows) if rows == 64 else draw(rows, DEPTH)
         mask = np.arange(rows) % 4 != 1
         expected = twin(layer, inputs, mask).outputs if rows else np.zeros((0, DEPTH))
         np.testing.assert_allclose(array(function(inputs, mask)), expected, rtol=1e-4, atol=1e-5)
@@ -81,11 +90,24 @@ def test_a_graph_of_unknown_sequences_keeps_their_shape(make):
 @most_slow
 @pytest.mark.parametrize("rows", [pytest.param(1, marks=pytest.mark.slow), 13])
 def test_xla_gives_the_same_outputs_losses_and_gradients(make, rows, monkeypatch):
-    import tensorflow as tf
-
     fix_draws(monkeypatch)
     layer = prepared(make(), DEPTH)
-    inputs, mask = tf.constant(draw(rows, DEPTH)), tf.constant(np.arange(rows) % 4 != 1)
+    assert_xla_gives_the_same(layer, draw(rows, DEPTH))
+
+
+@tensorflow_only
+def test_xla_gives_the_same_in_blocks(monkeypatch):
+    fix_draws(monkeypatch)
+    layer = prepared(LAYERS["moe"](), DEPTH)
+    inputs = concentrated(layer, 64)
+    assert not has_even_room(layer, twin(layer, inputs))
+    assert_xla_gives_the_same(layer, inputs)
+
+
+def assert_xla_gives_the_same(layer, rows):
+    import tensorflow as tf
+
+    inputs, mask = tf.constant(rows), tf.constant(np.arange(len(rows)) % 4 != 1)
 
     def step():
         with tf.GradientTape() as tape:
@@ -130,10 +152,12 @@ def test_an_optimizer_moves_dropless_experts_as_it_moves_others(optimizer):
     moved = []
     for factor in (None, 9.0):  # room for all
         inputs = keras.Input((DEPTH,))
-        layer = MoE(3, (6, DEPTH), capacity_factor=factor, noisy=False, seed=1)
+        layer = MoE(6, (6, DEPTH), capacity_factor=factor, noisy=False, seed=1)
         model = keras.Model(inputs, layer(inputs))
         model.compile(optimizer(0.1), "mse")
-        model.fit(draw(24, DEPTH), draw(24, DEPTH, seed=2), batch_size=12, shuffle=False, verbose=0)
+        rows, targets = concentrated(layer, 96), draw(96, DEPTH, seed=2)
+        assert not has_even_room(layer, twin(layer, rows[:48]))
+        model.fit(rows, targets, batch_size=48, shuffle=False, verbose=0)
         moved.append([array(weight) for weight in layer.trainable_weights])
     for one, other in zip(*moved, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)

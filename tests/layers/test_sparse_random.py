@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_mtl.layers import MoE, SwitchFFN
+from keras_mtl.layers.jitter import jitter_factors
 from tests.layers.sparse_twins import array, draw, prepared, weights_of
 
 DEPTH = 4
@@ -127,6 +128,27 @@ def test_jitter_multiplies_the_routers_input_within_its_bounds():
     assert float(array(layer.losses[0])) == pytest.approx(np.log(2) ** 2, rel=1e-5)
 
 
+@pytest.mark.parametrize("depth", [1, 4, 6, 7])
+def test_factors_are_even_over_their_steps_and_independent(depth):
+    rows, jitter = 20_000 // depth, 0.01
+    found = array(jitter_factors((rows, depth), jitter, keras.random.SeedGenerator(3)))
+    assert found.shape == (rows, depth)
+    steps = (found - (1 - jitter)) / (2 * jitter) * 255
+    np.testing.assert_allclose(steps, np.round(steps), atol=2e-3)
+    counts = np.bincount(np.round(steps).astype(int).ravel(), minlength=256)
+    assert len(counts) == 256
+    even = rows * depth / 256
+    assert ((counts - even) ** 2 / even).sum() < 255 + 5 * np.sqrt(2 * 255)  # chi squared
+    # Bytes of one number and of two numbers have nothing to do with each other.
+    columns = [found[:, i] for i in range(depth)] + [np.roll(found[:, 0], 1)]
+    correlations = np.corrcoef(columns) - np.eye(depth + 1)
+    assert np.abs(correlations).max() < 5 / np.sqrt(rows)
+
+
+def test_factors_of_no_rows_are_none():
+    assert jitter_factors((0, 3), 0.1, keras.random.SeedGenerator(3)).shape == (0, 3)
+
+
 # --- expert dropout ---
 
 
@@ -153,7 +175,7 @@ def test_expert_dropout_drops_hidden_units_only(kind):
 
 
 def test_experts_of_one_layer_have_no_hidden_units_to_drop():
-    layer = prepared(MoE(3, 2, noisy=False, expert_dropout=0.9), DEPTH)
+    layer = prepared(MoE(3, 2, capacity_factor=1.0, noisy=False, expert_dropout=0.9), DEPTH)
     inputs = draw(6, DEPTH)
     np.testing.assert_array_equal(array(layer(inputs, training=True)), array(layer(inputs)))
 

@@ -19,12 +19,11 @@ def planned(experts, num_experts, capacity, num_groups=1, mask=None) -> SimpleNa
     """The plan of choices (N, K) as arrays; without drops where the capacity is None."""
     mask = None if mask is None else np.asarray(mask, bool)
     queue = routing.queue_up(np.asarray(experts, "int32"), num_experts, num_groups, mask)
-    plan = (
-        routing.dropless_plan(queue) if capacity is None else routing.capacity_plan(queue, capacity)
-    )
+    plan = routing.block_plan(queue) if capacity is None else routing.capacity_plan(queue, capacity)
     found = {name: numpy(getattr(plan, name)) for name in ("choices", "filled", "slots", "kept")}
     owners = np.arange(num_experts) if plan.experts is None else numpy(plan.experts)
-    return SimpleNamespace(plan=plan, owners=owners, counts=numpy(plan.counts), **found)
+    counts = numpy(ops.sum(queue.counts, axis=0))
+    return SimpleNamespace(plan=plan, owners=owners, counts=counts, **found)
 
 
 def random_choices(tokens, num_experts, k, seed) -> np.ndarray:
@@ -160,7 +159,28 @@ def test_blocks_of_any_load_suffice_and_are_as_many_as_of_any_other(load):
     found = planned(experts, num_experts=4, capacity=None)
     assert found.kept.all()
     assert found.filled.sum() == 40
-    assert found.choices.shape == (40 // 5 + 4, 5)
+    assert found.choices.shape == ((40 + 4 * 5) // 6, 6)
+
+
+@pytest.mark.parametrize(
+    ("load", "capacity", "fits"),
+    [
+        ([100] * 4, 166, True),
+        ([166, 34, 100, 100], 166, True),
+        ([167, 33, 100, 100], 166, False),
+        ([0, 0, 17, 0], 17, True),
+        ([0, 23, 0, 0], 23, True),
+        ([0, 0, 0, 41], 31, False),
+        ([1, 1, 0, 0], 2, True),
+        ([1, 0, 0, 0], 1, False),  # a block copies one kernel, a product of all reads four
+        ([0, 0, 0, 0], 0, False),
+    ],
+)
+def test_even_loads_and_few_more_have_room_in_place(load, capacity, fits):
+    experts = np.repeat(np.arange(4), load)[:, None].astype("int32")
+    found = routing.generous_capacity(routing.queue_up(experts, 4))
+    assert found[0] == capacity
+    assert bool(numpy(found[1])) is fits
 
 
 # --- there and back ---
