@@ -142,10 +142,12 @@ SCALED = tuple(
 
 DENSE, DENSE_XLA = "dense FFN", "dense FFN, XLA"
 SWITCH, SWITCH_XLA = "SwitchFFN", "SwitchFFN, XLA"
-# TensorFlow's default random numbers take a hundred times as long under XLA on a CPU.
+# TensorFlow's random numbers take a hundred times as long under XLA on a CPU.
 SWITCH_CALM, SWITCH_CALM_XLA = "SwitchFFN, no jitter", "SwitchFFN, no jitter, XLA"
 MOE, MOE_XLA = "MoE, dropless", "MoE, dropless, XLA"
 MOE_CAPACITY, MOE_CAPACITY_XLA = "MoE, capacity", "MoE, capacity, XLA"
+GATHER, GATHER_XLA = "there and back, gather", "there and back, gather, XLA"
+SCATTER, SCATTER_XLA = "there and back, scatter", "there and back, scatter, XLA"
 HF_SWITCH = "transformers Switch"
 WEIGHT_UPDATE = "weight update"
 
@@ -173,6 +175,8 @@ FEED_FORWARD = (
     *_feed_forward((SWITCH_CALM, SWITCH_CALM_XLA), "switch", jitter=0.0, **_OF_CAPACITY),
     *_feed_forward((MOE, MOE_XLA), "moe"),
     *_feed_forward((MOE_CAPACITY, MOE_CAPACITY_XLA), "moe", **_OF_CAPACITY),
+    *_feed_forward((GATHER, GATHER_XLA), "there_and_back", scatter=False, **_OF_CAPACITY),
+    *_feed_forward((SCATTER, SCATTER_XLA), "there_and_back", scatter=True, **_OF_CAPACITY),
     Entry(
         *(HF_SWITCH, "hf_switch", "torch", {"model": "switch", **_OF_CAPACITY}, "transformers"),
         benchmarks=("sparse",),

@@ -6,6 +6,7 @@ with fixed kernels, which has no gradients of the weights' size: what is left ar
 
 import importlib
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from benchmarks.workload import Workload
 
 def main(module: str, folder: str, options: str) -> None:
     """Measures both, and replies."""
+    # TensorFlow counts the memory of a CPU with oneDNN alone, which it uses on some by default.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     replies = take_standard_output()
     work = Workload.read(Path(folder))
     make = importlib.import_module(f"benchmarks.peers.{module}").make

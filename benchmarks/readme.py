@@ -100,7 +100,7 @@ def _sparse(rows: Sequence[Row]) -> str:
         f"One layer, {layer.width} -> {layer.hidden} -> {layer.width}, on {layer.tokens:,} tokens, "
         f"with capacity factor {CAPACITY_FACTOR} and SGD; rounds of {SECONDS:.0f} s in turn. "
         "MoE sends a token to two experts, SwitchFFN to one. Under XLA on a CPU, TensorFlow's "
-        "random numbers are slow, so that jitter takes longer than the products."
+        "random numbers are slow, which is what jitter costs there."
     )
     return "\n\n".join([*(markdown_table(header, lines) for header, lines in tables), said])
 

@@ -8,11 +8,15 @@ from benchmarks.contenders import (
     CAPACITY_FACTOR,
     DENSE,
     DENSE_XLA,
+    GATHER,
+    GATHER_XLA,
     HF_SWITCH,
     MOE,
     MOE_CAPACITY,
     MOE_CAPACITY_XLA,
     MOE_XLA,
+    SCATTER,
+    SCATTER_XLA,
     SWITCH,
     SWITCH_CALM,
     SWITCH_CALM_XLA,
@@ -43,6 +47,7 @@ MOE_OVER_DENSE = (
     (MOE_CAPACITY_XLA, DENSE_XLA),
 )
 PEER_OVER_SWITCH = ((HF_SWITCH, SWITCH), (HF_SWITCH, SWITCH_XLA))
+SCATTER_OVER_GATHER = ((SCATTER, GATHER), (SCATTER_XLA, GATHER_XLA))
 FLOOR = "floor"
 
 
@@ -144,7 +149,8 @@ def _steps(experts: int, costs: dict[str, Cost]) -> str:
 
 
 def _ratios(experts: int, costs: dict[str, Cost]) -> Iterator[list[str]]:
-    for over, under in (*_switch_over_dense(costs), *MOE_OVER_DENSE, *PEER_OVER_SWITCH):
+    others = (*MOE_OVER_DENSE, *PEER_OVER_SWITCH, *SCATTER_OVER_GATHER)
+    for over, under in (*_switch_over_dense(costs), *others):
         if {over, under} <= costs.keys():
             ratio = costs[over].best / costs[under].best
             thrift = min(costs[over].cpu) / min(costs[under].cpu)

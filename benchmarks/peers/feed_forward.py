@@ -82,7 +82,19 @@ def moe(sizes: Sizes, capacity_factor: float | None = None) -> list[keras.Layer]
     return [MoE(sizes.num_experts, units, top_k=2, capacity_factor=capacity_factor)]
 
 
-LAYERS: dict[str, Callable[..., list[keras.Layer]]] = {"dense": dense, "switch": switch, "moe": moe}
+def there_and_back(sizes: Sizes, **options: Any) -> list[keras.Layer]:
+    """The way to the experts and back, without them."""
+    from benchmarks.peers.there_and_back import ThereAndBack
+
+    return [ThereAndBack(sizes.num_experts, **options)]
+
+
+LAYERS: dict[str, Callable[..., list[keras.Layer]]] = {
+    "dense": dense,
+    "switch": switch,
+    "moe": moe,
+    "there_and_back": there_and_back,
+}
 
 
 def make(

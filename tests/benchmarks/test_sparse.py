@@ -23,6 +23,7 @@ from benchmarks.contenders import (
 )
 from benchmarks.figures import Origin, append_csv
 from benchmarks.peers import feed_forward, weight_update
+from benchmarks.peers.there_and_back import ThereAndBack
 from benchmarks.readme import write_readme
 from benchmarks.setting import Setting
 from benchmarks.sparse import Layer
@@ -187,6 +188,30 @@ def test_a_step_needs_its_hidden_layer(work):
         numeric=np.ones((layer.tokens, 4), "float32"),
     )
     assert feed_forward.make(large, "dense").step_bytes() >= 512 * 256 * 4
+
+
+def test_scattering_gives_the_numbers_of_gathering():
+    """Both ways of one comparison must compute the same, dropped tokens included."""
+    tokens = np.random.default_rng(0).normal(size=(64, 8)).astype("float32")
+    layers = [ThereAndBack(8, 0.8, scatter=scatter) for scatter in (False, True)]
+    for layer in layers:
+        layer.build(tokens.shape)
+        layer.set_weights(layers[0].get_weights())
+    gathered, scattered = (ops.convert_to_numpy(layer(tokens)) for layer in layers)
+    np.testing.assert_allclose(scattered, gathered, rtol=1e-6)
+    assert 0.1 < np.mean(np.all(gathered == 0, axis=-1)) < 0.5
+    of_gathering, of_scattering = (gradients(layer, tokens) for layer in layers)
+    for one, other in zip(of_scattering, of_gathering, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def gradients(layer, tokens) -> list[np.ndarray]:
+    """In the weights, of a sum of squares."""
+    model = keras.Sequential([keras.Input(tokens.shape[1:]), layer])
+    model.compile(keras.optimizers.SGD(1.0), lambda y, prediction: ops.sum(prediction**2))
+    before = layer.get_weights()
+    model.train_on_batch(tokens, np.zeros(len(tokens)))
+    return [old - new for old, new in zip(before, layer.get_weights(), strict=True)]
 
 
 def test_on_jax_only_compiled_layers_take_part(capsys):
