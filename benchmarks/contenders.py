@@ -146,6 +146,7 @@ SWITCH, SWITCH_XLA = "SwitchFFN", "SwitchFFN, XLA"
 SWITCH_CALM, SWITCH_CALM_XLA = "SwitchFFN, no jitter", "SwitchFFN, no jitter, XLA"
 MOE, MOE_XLA = "MoE, dropless", "MoE, dropless, XLA"
 MOE_CAPACITY, MOE_CAPACITY_XLA = "MoE, capacity", "MoE, capacity, XLA"
+ALONE, ALONE_XLA = "experts alone", "experts alone, XLA"
 GATHER, GATHER_XLA = "there and back, gather", "there and back, gather, XLA"
 SCATTER, SCATTER_XLA = "there and back, scatter", "there and back, scatter, XLA"
 HF_SWITCH = "transformers Switch"
@@ -175,6 +176,7 @@ FEED_FORWARD = (
     *_feed_forward((SWITCH_CALM, SWITCH_CALM_XLA), "switch", jitter=0.0, **_OF_CAPACITY),
     *_feed_forward((MOE, MOE_XLA), "moe"),
     *_feed_forward((MOE_CAPACITY, MOE_CAPACITY_XLA), "moe", **_OF_CAPACITY),
+    *_feed_forward((ALONE, ALONE_XLA), "experts_alone", **_OF_CAPACITY),
     *_feed_forward((GATHER, GATHER_XLA), "there_and_back", scatter=False, **_OF_CAPACITY),
     *_feed_forward((SCATTER, SCATTER_XLA), "there_and_back", scatter=True, **_OF_CAPACITY),
     Entry(

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from benchmarks.contenders import (
+    ALONE,
+    ALONE_XLA,
     CAPACITY_FACTOR,
     DENSE,
     DENSE_XLA,
@@ -46,6 +48,7 @@ MOE_OVER_DENSE = (
     (MOE_CAPACITY, DENSE),
     (MOE_CAPACITY_XLA, DENSE_XLA),
 )
+ALONE_OVER_DENSE = ((ALONE, DENSE), (ALONE_XLA, DENSE_XLA))
 PEER_OVER_SWITCH = ((HF_SWITCH, SWITCH), (HF_SWITCH, SWITCH_XLA))
 SCATTER_OVER_GATHER = ((SCATTER, GATHER), (SCATTER_XLA, GATHER_XLA))
 FLOOR = "floor"
@@ -149,7 +152,7 @@ def _steps(experts: int, costs: dict[str, Cost]) -> str:
 
 
 def _ratios(experts: int, costs: dict[str, Cost]) -> Iterator[list[str]]:
-    others = (*MOE_OVER_DENSE, *PEER_OVER_SWITCH, *SCATTER_OVER_GATHER)
+    others = (*MOE_OVER_DENSE, *ALONE_OVER_DENSE, *PEER_OVER_SWITCH, *SCATTER_OVER_GATHER)
     for over, under in (*_switch_over_dense(costs), *others):
         if {over, under} <= costs.keys():
             ratio = costs[over].best / costs[under].best

@@ -82,6 +82,15 @@ def moe(sizes: Sizes, capacity_factor: float | None = None) -> list[keras.Layer]
     return [MoE(sizes.num_experts, units, top_k=2, capacity_factor=capacity_factor)]
 
 
+def experts_alone(sizes: Sizes, capacity_factor: float) -> list[keras.Layer]:
+    """The experts' products, without routing."""
+    from benchmarks.peers.experts_alone import ExpertsAlone
+
+    experts, tokens = sizes.num_experts, sizes.batch_size
+    capacity = int(capacity_factor * tokens / experts)
+    return [ExpertsAlone(experts, sizes.expert_units[0], tokens, capacity)]
+
+
 def there_and_back(sizes: Sizes, **options: Any) -> list[keras.Layer]:
     """The way to the experts and back, without them."""
     from benchmarks.peers.there_and_back import ThereAndBack
@@ -93,6 +102,7 @@ LAYERS: dict[str, Callable[..., list[keras.Layer]]] = {
     "dense": dense,
     "switch": switch,
     "moe": moe,
+    "experts_alone": experts_alone,
     "there_and_back": there_and_back,
 }
 
