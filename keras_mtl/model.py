@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_mtl.api_export import keras_mtl_export
-from keras_mtl.features.token_ids import assert_ids
+from keras_mtl.features.input_limits import within_limits
 from keras_mtl.layers.routing_records import recorded_routing, take_records
 from keras_mtl.serving.onnx_model import export_onnx
 from keras_mtl.serving.saved_model import export_saved_model
@@ -189,8 +189,7 @@ class MultiTaskModel(keras.Model):
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Predictions by task name; within a step, the logits that losses and metrics read."""
-        inputs = self._unwrap(inputs)
-        self._assert_ids(inputs)
+        inputs = self._within_limits(self._unwrap(inputs))
         if _STEPPING.get() is self:
             return self._training_graph(inputs, training, mask)
         return super().call(inputs, training=training, mask=mask)
@@ -468,14 +467,16 @@ class MultiTaskModel(keras.Model):
         wrapped = isinstance(inputs, Mapping) and isinstance(self.input, keras.KerasTensor)
         return inputs[self.input.name] if wrapped and self.input.name in inputs else inputs
 
-    def _assert_ids(self, inputs: Any) -> None:
-        """Refuses, in TensorFlow's graph, ids that no embedding has: datasets bring such."""
-        tensors, values = self.input, inputs
-        if not isinstance(tensors, Mapping):
-            flat = keras.tree.flatten(tensors)
-            tensors = {tensor.name: tensor for tensor in flat}
-            values = dict(zip(tensors, keras.tree.flatten(inputs), strict=False))
-        assert_ids(tensors, values)
+    def _within_limits(self, inputs: Any) -> Any:
+        """The inputs, with TensorFlow's refusal of what datasets bring and no embedding has."""
+        tensors = {tensor.name: tensor for tensor in keras.tree.flatten(self.input)}
+        if isinstance(inputs, Mapping):
+            return within_limits(self.input if isinstance(self.input, Mapping) else tensors, inputs)
+        flat = keras.tree.flatten(inputs)
+        if len(flat) != len(tensors):  # Keras says so
+            return inputs
+        checked = within_limits(tensors, dict(zip(tensors, flat, strict=True)))
+        return keras.tree.pack_sequence_as(inputs, list(checked.values()))
 
     def _make_function(self, step_function: Any, *args: Any, **kwargs: Any) -> Any:
         if keras.backend.backend() != "tensorflow":

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from keras_mtl.features.token_ids import assert_ids
+from keras_mtl.features.input_limits import within_limits
 from keras_mtl.serving.argument_names import argument_names
 from keras_mtl.serving.task_graph import TaskGraph
 from keras_mtl.serving.tf_examples import EXAMPLES, parser_of_columns, parser_of_inputs
@@ -97,8 +97,8 @@ def _predictor(model: Any, tasks: list[Task]) -> Callable[[Tensors], Tensors]:
     inputs = {id(tensor): name for name, tensor in tensors.items()}
 
     def predict(packed: Tensors) -> Tensors:
-        assert_ids(tensors, packed)
-        outputs = graph({tensor: packed[name] for tensor, name in inputs.items()})
+        given = within_limits(tensors, packed)
+        outputs = graph({tensor: given[name] for tensor, name in inputs.items()})
         predictions = {task.name: outputs[task.name] for task in tasks}
         for name, chain in joint.items():
             factors = [outputs[link] for link in chain]  # (B, 1) each

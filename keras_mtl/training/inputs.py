@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_mtl.checks import did_you_mean
-from keras_mtl.features.token_ids import vocabulary_size
+from keras_mtl.features.input_limits import vocabulary_size
 
 
 def prepare_inputs(expected: Any, x: Any) -> Any:
