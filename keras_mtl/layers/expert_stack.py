@@ -50,6 +50,7 @@ class ExpertStack(keras.layers.Layer):
         self.kernel_regularizer = kernel_regularizer
         self.seed = seed
         self.seed_generator = None
+        self.drops_units = bool(dropout) and len(units) > 1  # hidden ones alone
         if dropout:
             self.seed_generator = keras.random.SeedGenerator(derive_seed(seed, "dropout"))
 
@@ -83,7 +84,7 @@ class ExpertStack(keras.layers.Layer):
             if self.use_bias:
                 x = x + owned(self.biases[number], experts)[:, None]  # (R, C, U)
             x = self.output_activation(x) if number == last else self.activation(x)
-            if self.dropout and training and number < last:
+            if self.drops_units and training and number < last:
                 x = keras.random.dropout(x, self.dropout, seed=self.seed_generator)
         return x
 

@@ -37,11 +37,12 @@ class MoE(SparseLayer):
 
     With `capacity_factor=None` no row is dropped. Where no expert is chosen more than half again as
     often as on average, and 16 times more, its rows fill slots of that number. More uneven loads,
-    and all loads while `expert_dropout` draws, are computed in up to 3 E blocks, each of one expert
-    and with a copy of its kernels: as many products, but more time and memory where experts are
-    many. Both have shapes that depend on the number of rows alone. With a number each expert takes
-    `floor(capacity_factor * K * rows / E)` rows, and later ones get nothing of it: first choices
-    come before second ones, and earlier rows before later ones.
+    and all loads while hidden units are dropped, are computed in up to 3 E blocks, each of one
+    expert and with a copy of its kernels: as many products, but more time and memory where experts
+    are many. Both have shapes that depend on the number of rows alone.
+
+    With a number each expert takes `floor(capacity_factor * K * rows / E)` rows, and later ones get
+    nothing of it: first choices come before second ones, and earlier rows before later ones.
 
     `fit` of a `MultiTaskModel` logs, under `moe/LAYER/`: `load_0` to `load_{E-1}`, the share of
     choices that fell on each expert (beyond 16 experts `load_min` and `load_max`), `dropped`, the

@@ -165,7 +165,7 @@ class SparseLayer(keras.layers.Layer):
             capacity = routing.expert_capacity(size, self.num_experts, self.top_k, factor, minimum)
             dropped = ops.sum(ops.maximum(queue.counts - capacity, 0))
             return through(routing.capacity_plan(queue, capacity)), queue, dropped
-        if training and self.expert_dropout:  # JAX lets no branch draw
+        if training and self.experts.drops_units:  # JAX lets no branch draw
             return through(routing.block_plan(queue)), queue, 0
         capacity, fits = routing.generous_capacity(queue)
         y = ops.cond(

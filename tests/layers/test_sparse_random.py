@@ -175,7 +175,7 @@ def test_expert_dropout_drops_hidden_units_only(kind):
 
 
 def test_experts_of_one_layer_have_no_hidden_units_to_drop():
-    layer = prepared(MoE(3, 2, capacity_factor=1.0, noisy=False, expert_dropout=0.9), DEPTH)
+    layer = prepared(MoE(3, 2, noisy=False, expert_dropout=0.9), DEPTH)
     inputs = draw(6, DEPTH)
     np.testing.assert_array_equal(array(layer(inputs, training=True)), array(layer(inputs)))
 
