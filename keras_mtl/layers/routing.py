@@ -14,6 +14,8 @@ from typing import Any
 
 from keras import ops
 
+SPARE = 16  # slots beyond a share; products of so few rows cost little beside reading the kernel
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -156,11 +158,11 @@ def generous_capacity(queue: Queue) -> tuple[Any, Any]:
     """Slots for half as many choices again as an expert has on average; whether all find room.
 
     Then no choice needs `block_plan`, whose slots are about as many, and no kernel is copied.
+    Small numbers vary more, so there are `SPARE` slots more.
     """
     num_experts = queue.counts.shape[1]
     total = ops.shape(queue.order)[0]
-    # Some more cost little beside reading a kernel, and small numbers vary more.
-    capacity = _least(3 * total // (2 * num_experts) + 16, total)
+    capacity = _least(3 * total // (2 * num_experts) + SPARE, total)
     # Blocks of few choices copy fewer kernels than a product of all experts reads.
     enough = 2 * total >= num_experts
     return capacity, ops.logical_and(enough, ops.all(queue.counts <= capacity))
@@ -171,7 +173,7 @@ def block_plan(queue: Queue) -> Plan:
 
     The queue is one group. Each expert's line is padded to whole blocks: `ceil(n_e / C)`, of which
     all experts together never need more than `(N K + (C - 1) min(E, N K)) / C`. There are always
-    so many, so shapes are static; with `C = N K / 2E + 1` there are about 1.5 N K slots.
+    so many, so shapes are static; with `C = N K / 2E + 16` about 1.5 N K + 16 E slots.
     """
     num_experts = queue.counts.shape[1]
     starts, counts = queue.starts[0], queue.counts[0]  # (E,), one group
@@ -197,7 +199,7 @@ def block_plan(queue: Queue) -> Plan:
 
 def _blocks(total: Any, num_experts: int) -> tuple[Any, Any]:
     """Size and number of the blocks for so many choices."""
-    size = total // (2 * num_experts) + 1
+    size = total // (2 * num_experts) + SPARE
     return size, (total + (size - 1) * _least(num_experts, total)) // size
 
 

@@ -152,14 +152,16 @@ def test_a_plan_and_its_inverse_are_the_loops(tokens, num_experts, k, capacity, 
         assert found.slots.max() < found.choices.size
 
 
-@pytest.mark.parametrize("load", [[40, 0, 0, 0], [1, 39, 0, 0], [0, 0, 0, 40], [5, 6, 5, 24]])
+@pytest.mark.parametrize(
+    "load", [[400, 0, 0, 0], [1, 399, 0, 0], [67, 67, 67, 199], [1, 1, 1, 397]]
+)
 def test_blocks_of_any_load_suffice_and_are_as_many_as_of_any_other(load):
     experts = np.repeat(np.arange(4), load)[:, None]
     np.random.default_rng(0).shuffle(experts)
     found = planned(experts, num_experts=4, capacity=None)
     assert found.kept.all()
-    assert found.filled.sum() == 40
-    assert found.choices.shape == ((40 + 4 * 5) // 6, 6)
+    assert found.filled.sum() == 400
+    assert found.choices.shape == ((400 + 4 * 65) // 66, 66)
 
 
 @pytest.mark.parametrize(
