@@ -1,5 +1,6 @@
 """From a model's outputs back to the logits that its losses read."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,7 @@ class TrainingGraph:
             self.heads[name] = Head(key, index, is_logits)
         masked = {key: x for key, x in tensors.items() if has_mask(x)}
         masks = {mask_key(key): EntryMask()(x) for key, x in masked.items()}
+        _name_apart(masks.values(), outputs.values())
         self._graph = keras.Model(inputs, {**tensors, **masks})
 
     def __call__(self, inputs: Any, training: bool | None, mask: Any) -> dict[str, Any]:
@@ -110,6 +112,32 @@ def task_output_of(tensor: keras.KerasTensor) -> TaskOutput | None:
 def activation_of(task: Task) -> str:
     """Name of the activation that turns logits of a task into its prediction."""
     return ACTIVATION_BY_KIND[task.kind]
+
+
+def _name_apart(masks: Iterable[Any], outputs: Iterable[Any]) -> None:
+    """Gives operations of masks that are not the model's own names that it does not have.
+
+    Keras makes them anew when it loads a model, and starts to number them anew in a new process.
+    """
+    own = _operations_behind(outputs)
+    taken = {operation.name for operation in own}
+    for operation in _operations_behind(masks):
+        if operation not in own:
+            while operation.name in taken:
+                operation.name += "_of_mask"
+            taken.add(operation.name)
+
+
+def _operations_behind(tensors: Iterable[keras.KerasTensor]) -> list[Any]:
+    """The operations that made `tensors`, and what they were made from."""
+    nodes: dict[tuple[Any, int], None] = {}
+    waiting = list(tensors)
+    while waiting:
+        operation, node_index, _ = waiting.pop()._keras_history
+        if (operation, node_index) not in nodes:
+            nodes[operation, node_index] = None
+            waiting += operation._inbound_nodes[node_index].input_tensors
+    return list(dict.fromkeys(operation for operation, _ in nodes))
 
 
 def _logits_behind(output: keras.KerasTensor) -> tuple[keras.KerasTensor, int | None, bool]:

@@ -578,6 +578,27 @@ def test_datasets_and_servers_refuse_sequences_longer_than_the_table(tmp_path):
         serve(tokens=tf.constant(long))
 
 
+# --- files ---
+
+
+def test_a_saved_model_loads_where_names_are_numbered_anew(tmp_path):
+    """As in a new process: Keras makes operations of masks anew, by names that the file has too."""
+    model = build()
+    model.compile("sgd")
+    ids, labels = sentences()
+    model.fit(ids, labels, verbose=0)
+    expected = model.evaluate(ids, labels, verbose=0, return_dict=True)
+    for number in range(2):  # what was loaded is saved again
+        model.save(tmp_path / f"{number}.keras")
+        keras.utils.clear_session()
+        model = keras.saving.load_model(tmp_path / f"{number}.keras")
+        found = model.evaluate(ids, labels, verbose=0, return_dict=True)
+        assert found == pytest.approx(expected, rel=1e-6)
+    before = model.get_weights()
+    model.fit(ids, labels, verbose=0)
+    assert all(np.any(old != new) for old, new in zip(before, model.get_weights(), strict=True))
+
+
 # --- training ---
 
 
