@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_mtl.layers.joined_sequences import JoinedSequences
 from keras_mtl.layers.position_embedding import PositionEmbedding
@@ -42,7 +43,8 @@ def within_limits(
     """The values, which TensorFlow's graph refuses where they are out of their limits.
 
     Datasets and served requests bring such. XLA leaves assertions out, and other backends have
-    none: there a negative id is taken from the end, and what is too long has no shape that fits.
+    none: there a negative id is taken from the end, too great a one is the last (XLA) or NaN (JAX),
+    and what is too long has no shape that fits.
 
     Args:
         tensors: the model's inputs by name.
@@ -55,6 +57,8 @@ def within_limits(
     checked = dict(values)
     for name, tensor in tensors.items():
         value = values.get(name)
+        if isinstance(value, np.ndarray):
+            value = tf.convert_to_tensor(value)
         if tf.is_tensor(value) and (assertions := list(_assertions(tensor, value))):
             with tf.control_dependencies(assertions):
                 checked[name] = tf.identity(value)
@@ -66,11 +70,13 @@ def _assertions(tensor: keras.KerasTensor, value: Any) -> Iterator[Any]:
 
     size, longest = vocabulary_size(tensor), longest_sequence(tensor)
     if size is not None:
-        fits = tf.reduce_all((value >= 0) & (value < tf.cast(size, value.dtype)))
+        wide = value if value.dtype.is_floating else tf.cast(value, tf.int64)
+        fits = tf.reduce_all((wide >= 0) & (wide < tf.cast(size, wide.dtype)))
         sentence = f"Input {tensor.name!r} must hold ids in [0, {size}). Received: ids from"
         data = [sentence, tf.reduce_min(value), "to", tf.reduce_max(value)]
         yield tf.debugging.Assert(fits, data)
-    if longest is not None and value.shape[1] is None:  # otherwise the layer says so
+    # What is known the layer refuses; Keras adds a missing axis.
+    if longest is not None and value.shape.rank != 1 and value.shape[1] is None:
         length = tf.shape(value)[1]
         sentence = f"Input {tensor.name!r} must have at most `max_length` entries. Received:"
         data = [sentence, length, f"entries, max_length={longest}"]

@@ -9,7 +9,7 @@ STEPS = 255  # between the values of a byte
 
 
 def jitter_factors(shape: tuple[Any, int], jitter: float, seed: keras.random.SeedGenerator) -> Any:
-    """Draws of U(1 - jitter, 1 + jitter) in steps of 2 / 255 jitter: (N, D), float32.
+    """Draws of U(1 - jitter, 1 + jitter) in steps of `2 jitter / 255`: (N, D), float32.
 
     Each number that is drawn gives four bytes. On a CPU this takes half the time of a number for
     each factor, and a quarter under XLA, where TensorFlow draws slowly.

@@ -35,11 +35,11 @@ class MoE(SparseLayer):
     probability that `f_i` would be chosen if its noise were drawn anew. Without noise, and where
     K = E, `L` counts the rows of each expert and has no gradient.
 
-    With `capacity_factor=None` no row is dropped. Where no expert is chosen more than half again as
-    often as on average, and 16 times more, its rows fill slots of that number. More uneven loads,
-    and all loads while hidden units are dropped, are computed in up to 3 E blocks, each of one
-    expert and with a copy of its kernels: as many products, but more time and memory where experts
-    are many. Both have shapes that depend on the number of rows alone.
+    With `capacity_factor=None` no row is dropped. Every expert has slots for 1.5 times the average
+    number of choices, plus 16. Where one is chosen more often, while hidden units are dropped, and
+    for few rows, all are computed in up to 3 E blocks instead, each of one expert and with a copy
+    of its kernels: as many products, but more time and memory where experts are many. Both have
+    shapes that depend on the number of rows alone.
 
     With a number each expert takes `floor(capacity_factor * K * rows / E)` rows, and later ones get
     nothing of it: first choices come before second ones, and earlier rows before later ones.

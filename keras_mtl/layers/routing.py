@@ -155,15 +155,14 @@ def capacity_plan(queue: Queue, capacity: Any) -> Plan:
 
 
 def generous_capacity(queue: Queue) -> tuple[Any, Any]:
-    """Slots for half as many choices again as an expert has on average; whether all find room.
+    """Slots for 1.5 times an expert's average of all choices, and `SPARE`; whether to use them.
 
-    Then no choice needs `block_plan`, whose slots are about as many, and no kernel is copied.
-    Small numbers vary more, so there are `SPARE` slots more.
+    That is where all choices find room: `block_plan` has about as many slots, and copies kernels.
+    But blocks of few choices copy fewer kernels than a product of all experts reads.
     """
     num_experts = queue.counts.shape[1]
     total = ops.shape(queue.order)[0]
     capacity = _least(3 * total // (2 * num_experts) + SPARE, total)
-    # Blocks of few choices copy fewer kernels than a product of all experts reads.
     enough = 2 * total >= num_experts
     return capacity, ops.logical_and(enough, ops.all(queue.counts <= capacity))
 

@@ -167,9 +167,9 @@ class SparseLayer(keras.layers.Layer):
             return through(routing.capacity_plan(queue, capacity)), queue, dropped
         if training and self.experts.drops_units:  # JAX lets no branch draw
             return through(routing.block_plan(queue)), queue, 0
-        capacity, fits = routing.generous_capacity(queue)
+        capacity, in_place = routing.generous_capacity(queue)
         y = ops.cond(
-            fits,
+            in_place,
             lambda: through(routing.capacity_plan(queue, capacity)),
             lambda: through(routing.block_plan(queue)),
         )

@@ -115,9 +115,9 @@ def activation_of(task: Task) -> str:
 
 
 def _name_apart(masks: Iterable[Any], outputs: Iterable[Any]) -> None:
-    """Gives operations of masks that are not the model's own names that it does not have.
+    """Renames operations that only masks need, where the model has one of that name.
 
-    Keras makes them anew when it loads a model, and starts to number them anew in a new process.
+    Keras makes them anew when it loads a model, and in a new process numbers them anew as well.
     """
     own = _operations_behind(outputs)
     taken = {operation.name for operation in own}

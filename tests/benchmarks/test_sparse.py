@@ -23,6 +23,7 @@ from benchmarks.contenders import (
 )
 from benchmarks.figures import Origin, append_csv
 from benchmarks.peers import feed_forward, weight_update
+from benchmarks.peers.experts_alone import ExpertsAlone
 from benchmarks.peers.there_and_back import ThereAndBack
 from benchmarks.readme import write_readme
 from benchmarks.setting import Setting
@@ -203,6 +204,18 @@ def test_scattering_gives_the_numbers_of_gathering():
     of_gathering, of_scattering = (gradients(layer, tokens) for layer in layers)
     for one, other in zip(of_scattering, of_gathering, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_experts_alone_compute_their_own_slots():
+    tokens = np.random.default_rng(0).normal(size=(6, 4)).astype("float32")
+    layer = ExpertsAlone(num_experts=4, hidden=5, tokens=6, capacity=2)
+    outputs = ops.convert_to_numpy(layer(tokens))
+    first, second = layer.get_weights()
+    slots = np.concatenate([tokens, tokens[:2]])
+    for row, output in enumerate(outputs):
+        expected = np.maximum(slots[row] @ first[row // 2], 0) @ second[row // 2]
+        np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-5)
+    assert (len(outputs), layer.count_params()) == (6, 4 * 2 * 4 * 5)
 
 
 def gradients(layer, tokens) -> list[np.ndarray]:

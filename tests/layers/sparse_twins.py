@@ -64,11 +64,11 @@ def concentrated(layer: Any, rows: int, expert: int = 0) -> np.ndarray:
     return inputs
 
 
-def has_even_room(layer: Any, routed: Routed) -> bool:
-    """Whether a dropless layer computes the choices in place, without copies of kernels."""
+def in_place(layer: Any, routed: Routed) -> bool:
+    """Whether a dropless layer computes the choices without copies of kernels."""
     experts = np.where(routed.kept, routed.experts, layer.num_experts).astype("int32")
-    _, fits = routing.generous_capacity(routing.queue_up(experts, layer.num_experts))
-    return bool(array(fits))
+    _, in_place = routing.generous_capacity(routing.queue_up(experts, layer.num_experts))
+    return bool(array(in_place))
 
 
 def weights_of(layer: Any) -> dict[str, np.ndarray]:

@@ -34,13 +34,25 @@ def as_trained(layer: keras.layers.Layer, row: tuple[int, ...]) -> keras.layers.
     return layer
 
 
+tensorflow_only = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="JAX has no float64 unless asked"
+)
+
+
 def as_float(tensor) -> np.ndarray:
-    return keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float64"))
+    return keras.ops.convert_to_numpy(tensor).astype("float64")
 
 
-# In float64, since products of other shapes round otherwise and normalisation magnifies it.
+# Products of other shapes round otherwise, and normalisation magnifies it: float64 tells more.
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize(("policy", "tolerance"), [("float64", 1e-12), ("mixed_bfloat16", 5e-2)])
+@pytest.mark.parametrize(
+    ("policy", "tolerance"),
+    [
+        ("float32", 1e-5),
+        ("mixed_bfloat16", 5e-2),
+        pytest.param("float64", 1e-12, marks=tensorflow_only),
+    ],
+)
 def test_slots_computed_alone_are_those_of_the_whole(name, policy, tolerance):
     make, row = CASES[name]
     layer = as_trained(make(seed=0, dtype=policy), row)

@@ -13,7 +13,7 @@ from tests.layers.sparse_twins import (
     finite_differences,
     fix_draws,
     gradients,
-    has_even_room,
+    in_place,
     prepared,
     twin,
     weights_of,
@@ -201,7 +201,7 @@ def test_uneven_rows_are_computed_in_blocks_with_the_same_numbers(
     inputs = concentrated(layer, UNEVEN[name], expert=2)
     mask = np.arange(len(inputs)) % 9 != 4 if masked else None
     expected = twin(layer, inputs, mask, training)
-    assert not has_even_room(layer, expected)
+    assert not in_place(layer, expected)
     found = array(layer(inputs, mask=mask, training=training))
     np.testing.assert_allclose(found, expected.outputs, rtol=1e-4, atol=1e-5)
     losses = sum(float(array(loss)) for loss in layer.losses)
@@ -214,7 +214,7 @@ def test_gradients_through_blocks_are_the_finite_differences_of_the_twin(name, m
     kind, options = LAYERS[name]
     layer = prepared(kind(**options), DEPTH, scale=0.5)
     inputs = concentrated(layer, UNEVEN[name], expert=2)
-    assert not has_even_room(layer, twin(layer, inputs, training=True))
+    assert not in_place(layer, twin(layer, inputs, training=True))
     assert_gradients_are_differences(layer, inputs)
 
 

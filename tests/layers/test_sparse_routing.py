@@ -165,7 +165,7 @@ def test_blocks_of_any_load_suffice_and_are_as_many_as_of_any_other(load):
 
 
 @pytest.mark.parametrize(
-    ("load", "capacity", "fits"),
+    ("load", "capacity", "in_place"),
     [
         ([100] * 4, 166, True),
         ([166, 34, 100, 100], 166, True),
@@ -178,11 +178,11 @@ def test_blocks_of_any_load_suffice_and_are_as_many_as_of_any_other(load):
         ([0, 0, 0, 0], 0, False),
     ],
 )
-def test_even_loads_and_few_more_have_room_in_place(load, capacity, fits):
+def test_even_loads_and_few_more_are_computed_in_place(load, capacity, in_place):
     experts = np.repeat(np.arange(4), load)[:, None].astype("int32")
     found = routing.generous_capacity(routing.queue_up(experts, 4))
     assert found[0] == capacity
-    assert bool(numpy(found[1])) is fits
+    assert bool(numpy(found[1])) is in_place
 
 
 # --- there and back ---
