@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from keras_mtl import Task, zoo
+from keras_mtl.layers import routing
 
 TASKS = [Task("tag", "multiclass", units=3)]
 EXPERTS = {"num_experts": 8, "seed": 1}
@@ -38,7 +39,8 @@ def mixture():
 ids = generator.integers(0, 11, (8, 6)).astype("int32")
 DATA = {
     switch: (ids, np.where(ids > 0, ids % 3, -1)),
-    mixture: (generator.normal(size=(8, 6)).astype("float32"), np.arange(8) % 3),
+    # Nearly alike: without noise all rows choose the same experts, which have them in blocks.
+    mixture: (generator.normal(1, 0.05, size=(64, 6)).astype("float32"), np.arange(64) % 3),
 }
 
 
@@ -46,7 +48,7 @@ def trained(make):
     # Noise and jitter are drawn alike on any number of devices.
     model, (x, y) = make(), DATA[make]
     model.compile(keras.optimizers.Adam(0.05))
-    history = model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0).history
+    history = model.fit(x, y, batch_size=len(x) // 2, epochs=2, shuffle=False, verbose=0).history
     return model, {**history, "predictions": model.predict(x, verbose=0)["tag"]}
 
 
@@ -66,6 +68,10 @@ def check(model, found, expected):
 
 alone = {make: trained(make)[1] for make in DATA}
 assert max(alone[switch]["moe/switch_1/dropped"]) > 0.05
+rows = keras.ops.convert_to_tensor(DATA[mixture][0][:32])
+layer = mixture().get_layer("moe")
+queue = routing.queue_up(layer.choose(rows, None, training=False).experts, 8)
+assert not routing.generous_capacity(queue)[1]
 # Rows are shared out over the same devices, or every device has all of them.
 MESHES = {switch: ((4,), ["expert"]), mixture: ((1, 4), ["batch", "expert"])}
 for make, (shape, axes) in MESHES.items():

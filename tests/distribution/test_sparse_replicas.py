@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_mtl import MultiTaskModel, Task
-from keras_mtl.layers import MoE, SwitchFFN
+from keras_mtl.layers import MoE, SwitchFFN, routing
 
 BATCH_SIZE = 16
 
@@ -38,19 +38,28 @@ def sparse_model(num_groups: int, mixture: dict, switch: dict) -> MultiTaskModel
     return model
 
 
-def data(num_rows: int, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def data(num_rows: int, seed: int, alike: bool) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     generator = np.random.default_rng(seed)
     x = generator.normal(size=(num_rows, 6)).astype("float32")
+    if alike:
+        x = 0.4 + 0.05 * x
     price = np.where(np.arange(num_rows) % BATCH_SIZE < 6, x[:, 1] + x[:, 2], np.nan)
     return x, {"click": (x[:, 0] > 0).astype("int32"), "price": price.astype("float32")}
 
 
-def trained(scope: Any, num_groups: int, rows: tuple[int, int], **options) -> dict[str, np.ndarray]:
+def trained(
+    scope: Any,
+    num_groups: int,
+    rows: tuple[int, int],
+    alike: bool = False,
+    batch_size: int = BATCH_SIZE,
+    **options,
+) -> dict[str, np.ndarray]:
     """Every log of fit with validation, and every weight after it."""
     with scope:
         model = sparse_model(num_groups, **options)
-    x, y = data(rows[0], seed=0)
-    fit = {"validation_data": data(rows[1], seed=1), "batch_size": BATCH_SIZE, "epochs": 3}
+    x, y = data(rows[0], 0, alike)
+    fit = {"validation_data": data(rows[1], 1, alike), "batch_size": batch_size, "epochs": 3}
     history = model.fit(x, y, **fit, shuffle=False, verbose=0).history
     weights = {weight.path: keras.ops.convert_to_numpy(weight.value) for weight in model.weights}
     return {**history, **weights}
@@ -89,6 +98,18 @@ def test_two_replicas_are_one_with_two_groups(name, rows, mirrored):
     if name == "overflow":
         assert one["moe/mixture/dropped"][0] > 0.05
         assert one["val_moe/switch/dropped"][0] > 0.05
+
+
+@pytest.mark.slow
+def test_two_replicas_compute_uneven_loads_as_one_does(mirrored):
+    """Rows that are nearly alike all choose the same experts, which no even share has room for."""
+    batches = {"rows": (192, 96), "alike": True, "batch_size": 96}
+    one = trained(contextlib.nullcontext(), 2, **batches, **OPTIONS["dropless"])
+    two = trained(mirrored.scope(), 1, **batches, **OPTIONS["dropless"])
+    loads = [one[f"moe/mixture/load_{expert}"][0] for expert in range(5)]
+    assert max(loads) * 2 * 48 > 3 * 2 * 48 / (2 * 5) + routing.SPARE  # of a replica
+    for key, value in one.items():
+        np.testing.assert_allclose(two[key], value, rtol=1e-4, atol=1e-5, err_msg=key)
 
 
 @pytest.mark.slow
