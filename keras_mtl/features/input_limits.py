@@ -75,8 +75,9 @@ def _assertions(tensor: keras.KerasTensor, value: Any) -> Iterator[Any]:
         sentence = f"Input {tensor.name!r} must hold ids in [0, {size}). Received: ids from"
         data = [sentence, tf.reduce_min(value), "to", tf.reduce_max(value)]
         yield tf.debugging.Assert(fits, data)
-    # What is known the layer refuses; Keras adds a missing axis.
-    if longest is not None and value.shape.rank != 1 and value.shape[1] is None:
+    # A known length the layer refuses; an axis that is missing Keras adds.
+    whole = value.shape.rank == len(tensor.shape)
+    if longest is not None and whole and value.shape[1] is None:
         length = tf.shape(value)[1]
         sentence = f"Input {tensor.name!r} must have at most `max_length` entries. Received:"
         data = [sentence, length, f"entries, max_length={longest}"]
