@@ -51,7 +51,7 @@ class MoE(SparseLayer):
 
     A model is data parallel on TensorFlow. On JAX, a `keras.distribution.LayoutMap` may lay the
     experts out over devices: their kernels, `.../experts/kernel_0` and so on, start with E. Give a
-    capacity then: the blocks of `None` gather kernels from everywhere.
+    capacity then: with `None`, blocks gather kernels from everywhere.
 
     Args:
         num_experts: number of experts E.

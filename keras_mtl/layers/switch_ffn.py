@@ -46,7 +46,7 @@ class SwitchFFN(SparseLayer):
 
     A model is data parallel on TensorFlow. On JAX, a `keras.distribution.LayoutMap` may lay the
     experts out over devices: their kernels, `.../experts/kernel_0` and `kernel_1`, start with E.
-    Give capacities then: without one, blocks gather kernels from everywhere.
+    Give capacities then: without one, uneven loads gather kernels from everywhere.
 
     Args:
         num_experts: number of experts E.

@@ -128,8 +128,8 @@ def _name_apart(masks: Iterable[Any], outputs: Iterable[Any]) -> None:
             taken.add(operation.name)
 
 
-def _operations_behind(tensors: Iterable[keras.KerasTensor]) -> list[Any]:
-    """The operations that made `tensors`, and what they were made from."""
+def _operations_behind(tensors: Iterable[keras.KerasTensor]) -> dict[Any, None]:
+    """The operations that made `tensors`, and what they were made from, in an order."""
     nodes: dict[tuple[Any, int], None] = {}
     waiting = list(tensors)
     while waiting:
@@ -137,7 +137,7 @@ def _operations_behind(tensors: Iterable[keras.KerasTensor]) -> list[Any]:
         if (operation, node_index) not in nodes:
             nodes[operation, node_index] = None
             waiting += operation._inbound_nodes[node_index].input_tensors
-    return list(dict.fromkeys(operation for operation, _ in nodes))
+    return dict.fromkeys(operation for operation, _ in nodes)
 
 
 def _logits_behind(output: keras.KerasTensor) -> tuple[keras.KerasTensor, int | None, bool]:
