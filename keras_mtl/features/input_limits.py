@@ -71,10 +71,10 @@ def _assertions(tensor: keras.KerasTensor, value: Any) -> Iterator[Any]:
     size, longest = vocabulary_size(tensor), longest_sequence(tensor)
     if size is not None:
         wide = value if value.dtype.is_floating else tf.cast(value, tf.int64)
-        low, high = tf.reduce_min(wide), tf.reduce_max(wide)
+        fits = tf.reduce_all((wide >= 0) & (wide < tf.cast(size, wide.dtype)))
         sentence = f"Input {tensor.name!r} must hold ids in [0, {size}). Received: ids from"
-        fits = (low >= 0) & (high < tf.cast(size, wide.dtype))
-        yield tf.debugging.Assert(fits, [sentence, low, "to", high])
+        data = [sentence, tf.reduce_min(value), "to", tf.reduce_max(value)]
+        yield tf.debugging.Assert(fits, data)
     # A known length the layer refuses; an axis that is missing Keras adds.
     whole = value.shape.rank == len(tensor.shape)
     if longest is not None and whole and value.shape[1] is None:
