@@ -21,6 +21,7 @@ from keras_mtl.training.heads import TrainingGraph
 from keras_mtl.training.inputs import prepare_inputs, row_count
 from keras_mtl.training.label_check import LabelCheck
 from keras_mtl.training.objective import Objective
+from keras_mtl.training.optimizer_hook import hook
 from keras_mtl.training.outputs import bear_tasks, check_names, graph_arguments, tasks_of
 from keras_mtl.training.packed_logs import PackedLogs
 from keras_mtl.training.routing_tracker import RoutingTracker, routing_tracker
@@ -141,6 +142,7 @@ class MultiTaskModel(keras.Model):
                 jit_compile=jit_compile,
                 auto_scale_loss=auto_scale_loss,
             )
+            hook(self.optimizer)
             self._training_graph = TrainingGraph(self.input, self.output)
             groups = group_tasks(tasks, self._training_graph.heads, losses, own_metrics)
             self._objective = Objective(tasks, groups)

@@ -10,6 +10,7 @@ from keras import ops
 from keras_mtl.api_export import keras_mtl_export
 from keras_mtl.features.columns import Sequence
 from keras_mtl.features.encoding import Encoding
+from keras_mtl.features.tensor_gather import gather_rows
 from keras_mtl.layers.initialization import derive_seed, root_seed
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ class TabularEmbedding(keras.layers.Layer):
         return ids + np.array(width.offsets, np.int32)  # (B, F)
 
     def _gather(self, index: int, rows: Any) -> Any:
-        vectors = ops.take(self._embeddings[index], rows, axis=0)
+        vectors = gather_rows(self._embeddings[index], rows)
         return ops.cast(vectors, self.compute_dtype)  # (B, ..., D)
 
     def _sequence(self, sequence: Sequence, packed: Any) -> Any:
