@@ -19,21 +19,28 @@ class OptimizerHook:
     """
 
     def __init__(self, optimizer: keras.Optimizer) -> None:
+        self.is_outermost = False
         self._optimizer = optimizer
         self._build: Callable[..., None] = optimizer.build
         self._apply: Callable[..., None] = optimizer.apply
         self._update_step: Callable[..., None] = optimizer.update_step
+        optimizer.build = self.build
+        optimizer.apply = self.apply
+        optimizer.update_step = self.update_step
 
     def build(self, variables: Sequence[Any]) -> None:
         """Builds; a `MultiOptimizer` may have its optimizers only from then on."""
         self._build(variables)
-        hook(self._optimizer)
+        for part in parts(self._optimizer):
+            _hook_of(part)
 
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
-        """Applies sums."""
-        # Keras divides by the factor, which TensorFlow does to dense gradients alone.
-        dense = self._optimizer.loss_scale_factor is not None
-        self._apply([_sum_of_occurrences(g, dense) for g in grads], trainable_variables)
+        """Applies sums, which the outermost optimizer hands to those inside."""
+        if self.is_outermost:
+            # Keras divides by the factor, which TensorFlow does to dense gradients alone.
+            dense = self._optimizer.loss_scale_factor is not None
+            grads = [_sum_of_occurrences(gradient, dense) for gradient in grads]
+        self._apply(grads, trainable_variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Updates a variable by the sum over replicas."""
@@ -43,13 +50,12 @@ class OptimizerHook:
 
 
 def hook(optimizer: keras.Optimizer) -> None:
-    """Sets the hook on an optimizer and on those inside it; where it is set, nothing changes."""
+    """Sets the hook on an optimizer and on those inside it, where they have none."""
     if keras.backend.backend() != "tensorflow":
         return  # every gradient is dense
     for part in parts(optimizer):
-        part.update_step = _hook_of(part).update_step
-    # What calls the optimizers inside hands them sums.
-    optimizer.build, optimizer.apply = _hook_of(optimizer).build, _hook_of(optimizer).apply
+        _hook_of(part)
+    _hook_of(optimizer).is_outermost = True
 
 
 def parts(optimizer: keras.Optimizer) -> list[keras.Optimizer]:
@@ -61,8 +67,9 @@ def parts(optimizer: keras.Optimizer) -> list[keras.Optimizer]:
 
 def _hook_of(optimizer: keras.Optimizer) -> OptimizerHook:
     """The optimizer's hook, a new one where it has none."""
-    owner = getattr(optimizer.update_step, "__self__", None)
-    return owner if isinstance(owner, OptimizerHook) else OptimizerHook(optimizer)
+    if not hasattr(optimizer, "_keras_mtl_hook"):
+        optimizer._keras_mtl_hook = OptimizerHook(optimizer)
+    return optimizer._keras_mtl_hook
 
 
 def _sum_of_occurrences(gradient: Any, dense: bool = False) -> Any:
