@@ -1,7 +1,6 @@
 """MultiTaskModel: the functional model that knows its tasks."""
 
 from collections.abc import Iterable, Mapping
-from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any
 
@@ -10,27 +9,26 @@ from keras import ops
 
 from keras_mtl.api_export import keras_mtl_export
 from keras_mtl.features.input_limits import within_limits
-from keras_mtl.layers.routing_records import recorded_routing, take_records
+from keras_mtl.layers.routing_records import take_records
 from keras_mtl.serving.onnx_model import export_onnx
 from keras_mtl.serving.saved_model import export_saved_model
 from keras_mtl.task import Task, as_config, as_tasks
 from keras_mtl.training import configuration, replicas, seeds
+from keras_mtl.training.batch_watchers import watches_batches
 from keras_mtl.training.data import as_label_dict, prepare_arrays
+from keras_mtl.training.epochs import run_loop
 from keras_mtl.training.groups import group_tasks
 from keras_mtl.training.heads import TrainingGraph
 from keras_mtl.training.inputs import prepare_inputs, row_count
 from keras_mtl.training.label_check import LabelCheck
+from keras_mtl.training.layer_losses import separate_losses
 from keras_mtl.training.objective import Objective
 from keras_mtl.training.outputs import bear_tasks, check_names, graph_arguments, tasks_of
-from keras_mtl.training.packed_logs import PackedLogs
 from keras_mtl.training.routing_tracker import RoutingTracker, routing_tracker
 from keras_mtl.training.same_start import SameStart
+from keras_mtl.training.step import is_stepping, step_of
 from keras_mtl.training.task_metrics import TaskMetrics
 from keras_mtl.training.tracker import LossTracker, mean_losses
-
-# The model whose training or test step is under way; a context variable, since every replica traces
-# in its own thread.
-_STEPPING: ContextVar[keras.Model | None] = ContextVar("keras_mtl_stepping", default=None)
 
 
 @keras_mtl_export
@@ -148,6 +146,7 @@ class MultiTaskModel(keras.Model):
             self._loss_tracker = LossTracker([task.name for task in tasks], weights)
             self._task_metrics = TaskMetrics(groups, own_metrics)
             self._routing_tracker = routing_tracker(self)
+            separate_losses(self)
         # In a plain dict, Keras would take the user's metric objects for the model's own.
         self._compile_arguments = MappingProxyType(
             {
@@ -190,17 +189,19 @@ class MultiTaskModel(keras.Model):
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Predictions by task name; within a step, the logits that losses and metrics read."""
         inputs = self._within_limits(self._unwrap(inputs))
-        if _STEPPING.get() is self:
+        if is_stepping(self):
             return self._training_graph(inputs, training, mask)
         return super().call(inputs, training=training, mask=mask)
 
     def train_step(self, *args: Any) -> Any:
         """One step of the optimizer."""
-        return self._step(super().train_step, *args)
+        with step_of(self):
+            return super().train_step(*args)
 
     def test_step(self, *args: Any) -> Any:
         """One step of evaluation."""
-        return self._step(super().test_step, *args)
+        with step_of(self):
+            return super().test_step(*args)
 
     def compute_loss(
         self,
@@ -289,9 +290,12 @@ class MultiTaskModel(keras.Model):
             )
         self._use_class_weights(configuration.class_weights_by_task(self.tasks, class_weight))
         try:
-            return super().fit(
-                x,
-                y,
+            return run_loop(
+                "fit",
+                self,
+                self._runs_single_steps("fit", callbacks),
+                x=x,
+                y=y,
                 batch_size=batch_size,
                 epochs=epochs,
                 verbose=verbose,
@@ -319,12 +323,16 @@ class MultiTaskModel(keras.Model):
     ) -> Any:
         """Evaluates, with the arguments of `keras.Model.evaluate`; labels as for `fit`."""
         self._assert_compile_called("evaluate")
+        single = self._runs_single_steps("evaluate", callbacks)
         if not kwargs.get("_use_cached_eval_dataset"):
             x, y, sample_weight = self._prepare_some(x, y, sample_weight)
             callbacks = _with_checks(callbacks, LabelCheck())
-        return super().evaluate(
-            x,
-            y,
+        return run_loop(
+            "evaluate",
+            self,
+            single,
+            x=x,
+            y=y,
             batch_size=batch_size,
             verbose=verbose,
             sample_weight=sample_weight,
@@ -381,12 +389,27 @@ class MultiTaskModel(keras.Model):
         if verbose or verbose is None:
             print(f"Exported to {filepath}{said}")
 
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
         """Predictions by task name, with the arguments of `keras.Model.predict`."""
         x = prepare_inputs(self.input, x)
-        # Keras has no answer to no rows.
-        return (
-            self.predict_on_batch(x) if row_count(x) == 0 else super().predict(x, *args, **kwargs)
+        if row_count(x) == 0:  # Keras has no answer to it
+            return self.predict_on_batch(x)
+        return run_loop(
+            "predict",
+            self,
+            self._runs_single_steps("predict", callbacks),
+            x=x,
+            batch_size=batch_size,
+            verbose=verbose,
+            steps=steps,
+            callbacks=callbacks,
         )
 
     def train_on_batch(
@@ -433,19 +456,16 @@ class MultiTaskModel(keras.Model):
         self._loss_tracker.check_labels()
         self._loss_tracker.check_losses()
 
+    def _runs_single_steps(self, loop: str, callbacks: Any) -> bool:
+        """Whether each call runs one step, since a callback looks at every batch."""
+        is_auto = self.compiled and self._compile_arguments["steps_per_execution"] == "auto"
+        return is_auto and watches_batches(callbacks, loop)
+
     def _use_class_weights(self, class_weight: dict[str, Any]) -> None:
         """Class weights are constants of the compiled steps: others need new ones."""
         if class_weight != self._class_weight:
             self._class_weight = class_weight
             self.train_function = self.test_function = None
-
-    def _step(self, step: Any, *args: Any) -> Any:
-        token = _STEPPING.set(self)
-        try:
-            with recorded_routing():
-                return step(*args)
-        finally:
-            _STEPPING.reset(token)
 
     def _prepare(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[Any, Any, Any]:
         """What is held in arrays, checked; datasets, which bring their own labels, stay."""
@@ -481,9 +501,9 @@ class MultiTaskModel(keras.Model):
     def _make_function(self, step_function: Any, *args: Any, **kwargs: Any) -> Any:
         if keras.backend.backend() != "tensorflow":
             return super()._make_function(step_function, *args, **kwargs)
-        packed = PackedLogs()
-        function = super()._make_function(lambda data: packed.pack(step_function(data)))
-        return lambda iterator: packed.unpack(function(iterator))
+        from keras_mtl.training.executions import steps_function
+
+        return steps_function(self, super()._make_function, step_function)
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Weights, losses and metrics are all built by now. Keras' own version reduces a batch over
