@@ -15,6 +15,7 @@ from keras_mtl.serving.saved_model import export_saved_model
 from keras_mtl.task import Task, as_config, as_tasks
 from keras_mtl.training import configuration, replicas, seeds
 from keras_mtl.training.batch_watchers import watches_batches
+from keras_mtl.training.class_weights import ClassWeights
 from keras_mtl.training.data import as_label_dict, prepare_arrays
 from keras_mtl.training.epochs import run_loop
 from keras_mtl.training.groups import group_tasks
@@ -24,6 +25,7 @@ from keras_mtl.training.label_check import LabelCheck
 from keras_mtl.training.layer_losses import separate_losses
 from keras_mtl.training.objective import Objective
 from keras_mtl.training.outputs import bear_tasks, check_names, graph_arguments, tasks_of
+from keras_mtl.training.predictions import of_predictions
 from keras_mtl.training.routing_tracker import RoutingTracker, routing_tracker
 from keras_mtl.training.same_start import SameStart
 from keras_mtl.training.step import is_stepping, step_of
@@ -82,7 +84,6 @@ class MultiTaskModel(keras.Model):
         check_names(outputs)
         super().__init__(inputs, outputs, **kwargs)
         self.tasks = bearing
-        self._class_weight: dict[str, Any] = {}
 
     @property
     def features(self) -> Any | None:
@@ -142,6 +143,8 @@ class MultiTaskModel(keras.Model):
             self._training_graph = TrainingGraph(self.input, self.output)
             groups = group_tasks(tasks, self._training_graph.heads, losses, own_metrics)
             self._objective = Objective(tasks, groups)
+            self._objective_of_predictions = Objective(tasks, of_predictions(groups))
+            self._class_weights = ClassWeights()
             self._loss_weights = weights
             self._loss_tracker = LossTracker([task.name for task in tasks], weights)
             self._task_metrics = TaskMetrics(groups, own_metrics)
@@ -211,9 +214,14 @@ class MultiTaskModel(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        """This replica's part of the step's loss; the parts of all replicas add up to it."""
+        """This replica's part of the step's loss; the parts of all replicas add up to it.
+
+        In a `train_step` or a loop of one's own, `y_pred` are predictions, as `model(x)` gives
+        them. Losses and metrics leave out missing labels there, too.
+        """
+        objective = self._objective if is_stepping(self) else self._objective_of_predictions
         y = as_label_dict(self.tasks, y)
-        sums = self._objective(y_pred, y, sample_weight, self._class_weight)
+        sums = objective(y_pred, y, sample_weight, self._class_weights.by_task)
         # Of layers in half precision as well.
         added = (ops.sum(ops.cast(loss, "float32")) for loss in self.losses)
         additional = sum(added, ops.zeros((), "float32"))
@@ -226,7 +234,9 @@ class MultiTaskModel(keras.Model):
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Updates the tasks' metrics; returns all logs."""
-        self._task_metrics.update_state(as_label_dict(self.tasks, y), y_pred, sample_weight)
+        metrics = self._task_metrics
+        update = metrics.accumulate if is_stepping(self) else metrics.update_state
+        update(as_label_dict(self.tasks, y), y_pred, sample_weight)
         return self.get_metrics_result()
 
     @property
@@ -288,8 +298,8 @@ class MultiTaskModel(keras.Model):
             validation_data = self._prepare_some(
                 *keras.utils.unpack_x_y_sample_weight(validation_data)
             )
-        self._use_class_weights(configuration.class_weights_by_task(self.tasks, class_weight))
-        try:
+        by_task = configuration.class_weights_by_task(self.tasks, class_weight)
+        with self._class_weights.of_fit(self, by_task):
             return run_loop(
                 "fit",
                 self,
@@ -306,8 +316,6 @@ class MultiTaskModel(keras.Model):
                 sample_weight=sample_weight,
                 **kwargs,
             )
-        finally:
-            self._use_class_weights({})
 
     def evaluate(
         self,
@@ -460,12 +468,6 @@ class MultiTaskModel(keras.Model):
         """Whether each call runs one step, since a callback looks at every batch."""
         is_auto = self.compiled and self._compile_arguments["steps_per_execution"] == "auto"
         return is_auto and watches_batches(callbacks, loop)
-
-    def _use_class_weights(self, class_weight: dict[str, Any]) -> None:
-        """Class weights are constants of the compiled steps: others need new ones."""
-        if class_weight != self._class_weight:
-            self._class_weight = class_weight
-            self.train_function = self.test_function = None
 
     def _prepare(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[Any, Any, Any]:
         """What is held in arrays, checked; datasets, which bring their own labels, stay."""

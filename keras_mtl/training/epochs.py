@@ -12,6 +12,7 @@ from types import FunctionType
 from typing import Any
 
 import keras
+from keras.src.trainers.epoch_iterator import EpochIterator
 from keras.src.utils.traceback_utils import filter_traceback
 
 # Whether calls run a single step, since somebody looks at every batch.
@@ -43,7 +44,7 @@ class Steps:
         return batch
 
 
-class ExactSteps:
+class ExactSteps(EpochIterator):
     """Makes calls of an epoch iterator of Keras end where the steps that were asked for do.
 
     A mixin, before the epoch iterator of the backend.
@@ -57,7 +58,7 @@ class ExactSteps:
 
     def _enumerate_iterator(self) -> Iterator[tuple[int, int, Steps]]:
         """First and last step of each call, and its batches."""
-        steps = super()._enumerate_iterator()  # type: ignore[misc]
+        steps = super()._enumerate_iterator()
         for first, _, iterator in steps:
             self._call = Steps(iterator, min(self._steps_per_call, self._steps_left(first)))
             for _ in range(self._call.number - 1):
@@ -68,8 +69,8 @@ class ExactSteps:
     def _steps_left(self, step: int) -> int:
         """Steps from `step` on until the epoch or the data end, where that is known."""
         limits = [self._steps_per_call]
-        if self.steps_per_epoch:  # type: ignore[attr-defined]
-            limits.append(self.steps_per_epoch - step)  # type: ignore[attr-defined]
+        if self.steps_per_epoch:
+            limits.append(self.steps_per_epoch - step)
         if self._num_batches:
             limits.append(self._num_batches - self._steps_seen + 1)  # `step` is counted as seen
         return min(limits)
@@ -83,7 +84,7 @@ class ExactSteps:
     @contextmanager
     def catch_stop_iteration(self) -> Iterator[None]:
         """As in Keras, which then takes the steps seen for the length of the data."""
-        with super().catch_stop_iteration():  # type: ignore[misc]
+        with super().catch_stop_iteration():
             try:
                 yield
             finally:
@@ -91,8 +92,8 @@ class ExactSteps:
 
     def _interrupted_warning(self) -> None:
         # Keras also warns where the data's length was not known and nothing was asked for.
-        if self.steps_per_epoch:  # type: ignore[attr-defined]
-            super()._interrupted_warning()  # type: ignore[misc]
+        if self.steps_per_epoch:
+            super()._interrupted_warning()
 
 
 def _exact(loop: Callable[..., Any]) -> Callable[..., Any]:
