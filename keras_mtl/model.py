@@ -5,32 +5,28 @@ from types import MappingProxyType
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_mtl.api_export import keras_mtl_export
-from keras_mtl.features.input_limits import within_limits
-from keras_mtl.layers.routing_records import take_records
 from keras_mtl.serving.onnx_model import export_onnx
 from keras_mtl.serving.saved_model import export_saved_model
 from keras_mtl.task import Task, as_config, as_tasks
 from keras_mtl.training import configuration, replicas, seeds
-from keras_mtl.training.batch_watchers import watches_batches
 from keras_mtl.training.class_weights import ClassWeights
 from keras_mtl.training.data import as_label_dict, prepare_arrays
 from keras_mtl.training.epochs import run_loop
+from keras_mtl.training.graph_inputs import inputs_within_limits
 from keras_mtl.training.groups import group_tasks
 from keras_mtl.training.heads import TrainingGraph
 from keras_mtl.training.inputs import prepare_inputs, row_count
 from keras_mtl.training.label_check import LabelCheck
 from keras_mtl.training.layer_losses import separate_losses
-from keras_mtl.training.objective import Objective
 from keras_mtl.training.outputs import bear_tasks, check_names, graph_arguments, tasks_of
-from keras_mtl.training.predictions import of_predictions
 from keras_mtl.training.routing_tracker import RoutingTracker, routing_tracker
 from keras_mtl.training.same_start import SameStart
 from keras_mtl.training.step import is_stepping, step_of
+from keras_mtl.training.step_loss import StepLoss
 from keras_mtl.training.task_metrics import TaskMetrics
-from keras_mtl.training.tracker import LossTracker, mean_losses
+from keras_mtl.training.tracker import LossTracker
 
 
 @keras_mtl_export
@@ -84,6 +80,7 @@ class MultiTaskModel(keras.Model):
         check_names(outputs)
         super().__init__(inputs, outputs, **kwargs)
         self.tasks = bearing
+        self._has_auto_steps = False
 
     @property
     def features(self) -> Any | None:
@@ -108,15 +105,18 @@ class MultiTaskModel(keras.Model):
         """Configures training; losses and metrics come from the tasks unless given here.
 
         Args:
-            optimizer: As in Keras.
+            optimizer: As in Keras. With `gradient_accumulation_steps`, batches weigh alike however
+                many labels each has; where all have equally many, the step is that of one large
+                batch.
             loss: None, a loss for all tasks, or a dict by task name that may leave tasks out.
             loss_weights: Factors of the tasks' losses by task name; `Task.weight` where left out.
             metrics: A metric or list for all tasks, or a dict of them by task name. Each task gets
                 its own copy.
             weighted_metrics: The same: every metric sees mask and sample weights.
             run_eagerly: As in Keras.
-            steps_per_execution: Batches a compiled call runs; `"auto"` is 16 on one replica, 1 on
-                several.
+            steps_per_execution: Batches a compiled call runs, at most: never a step more than an
+                epoch has. `"auto"` is 16 on one replica and 1 on several, and 1 in calls with
+                callbacks that look at batches; with a number they see the last batch of each call.
             jit_compile: As in Keras; `"auto"` is off where there is only a CPU. True pays there for
                 long training: MMoE took 1.3 times the rows a second, and started 1.2 s later.
             auto_scale_loss: As in Keras.
@@ -142,14 +142,20 @@ class MultiTaskModel(keras.Model):
             )
             self._training_graph = TrainingGraph(self.input, self.output)
             groups = group_tasks(tasks, self._training_graph.heads, losses, own_metrics)
-            self._objective = Objective(tasks, groups)
-            self._objective_of_predictions = Objective(tasks, of_predictions(groups))
-            self._class_weights = ClassWeights()
-            self._loss_weights = weights
             self._loss_tracker = LossTracker([task.name for task in tasks], weights)
             self._task_metrics = TaskMetrics(groups, own_metrics)
             self._routing_tracker = routing_tracker(self)
+            self._class_weights = ClassWeights()
+            self._step_loss = StepLoss(
+                tasks,
+                groups,
+                weights,
+                self._class_weights,
+                self._loss_tracker,
+                self._routing_tracker,
+            )
             separate_losses(self)
+        self._has_auto_steps = steps_per_execution == "auto"
         # In a plain dict, Keras would take the user's metric objects for the model's own.
         self._compile_arguments = MappingProxyType(
             {
@@ -191,7 +197,7 @@ class MultiTaskModel(keras.Model):
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Predictions by task name; within a step, the logits that losses and metrics read."""
-        inputs = self._within_limits(self._unwrap(inputs))
+        inputs = inputs_within_limits(self.input, self._unwrap(inputs))
         if is_stepping(self):
             return self._training_graph(inputs, training, mask)
         return super().call(inputs, training=training, mask=mask)
@@ -219,18 +225,8 @@ class MultiTaskModel(keras.Model):
         In a `train_step` or a loop of one's own, `y_pred` are predictions, as `model(x)` gives
         them. Losses and metrics leave out missing labels there, too.
         """
-        objective = self._objective if is_stepping(self) else self._objective_of_predictions
         y = as_label_dict(self.tasks, y)
-        sums = objective(y_pred, y, sample_weight, self._class_weights.by_task)
-        # Of layers in half precision as well.
-        added = (ops.sum(ops.cast(loss, "float32")) for loss in self.losses)
-        additional = sum(added, ops.zeros((), "float32"))
-        self._loss_tracker.accumulate(sums, additional)
-        if self._routing_tracker is not None:
-            self._routing_tracker.accumulate(take_records())
-        losses = mean_losses(sums.losses, replicas.global_sum(sums.counts))  # (T,)
-        weighted = ops.sum(losses * ops.array(self._loss_weights, dtype="float32"))
-        return weighted + additional / replicas.num_replicas()
+        return self._step_loss(y, y_pred, sample_weight, self.losses, is_stepping(self))
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Updates the tasks' metrics; returns all logs."""
@@ -303,7 +299,7 @@ class MultiTaskModel(keras.Model):
             return run_loop(
                 "fit",
                 self,
-                self._runs_single_steps("fit", callbacks),
+                self._has_auto_steps,
                 x=x,
                 y=y,
                 batch_size=batch_size,
@@ -331,14 +327,13 @@ class MultiTaskModel(keras.Model):
     ) -> Any:
         """Evaluates, with the arguments of `keras.Model.evaluate`; labels as for `fit`."""
         self._assert_compile_called("evaluate")
-        single = self._runs_single_steps("evaluate", callbacks)
         if not kwargs.get("_use_cached_eval_dataset"):
             x, y, sample_weight = self._prepare_some(x, y, sample_weight)
             callbacks = _with_checks(callbacks, LabelCheck())
         return run_loop(
             "evaluate",
             self,
-            single,
+            self._has_auto_steps,
             x=x,
             y=y,
             batch_size=batch_size,
@@ -412,7 +407,7 @@ class MultiTaskModel(keras.Model):
         return run_loop(
             "predict",
             self,
-            self._runs_single_steps("predict", callbacks),
+            self._has_auto_steps,
             x=x,
             batch_size=batch_size,
             verbose=verbose,
@@ -464,11 +459,6 @@ class MultiTaskModel(keras.Model):
         self._loss_tracker.check_labels()
         self._loss_tracker.check_losses()
 
-    def _runs_single_steps(self, loop: str, callbacks: Any) -> bool:
-        """Whether each call runs one step, since a callback looks at every batch."""
-        is_auto = self.compiled and self._compile_arguments["steps_per_execution"] == "auto"
-        return is_auto and watches_batches(callbacks, loop)
-
     def _prepare(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[Any, Any, Any]:
         """What is held in arrays, checked; datasets, which bring their own labels, stay."""
         x = prepare_inputs(self.input, x)
@@ -488,17 +478,6 @@ class MultiTaskModel(keras.Model):
         """The one input out of a one-key dict."""
         wrapped = isinstance(inputs, Mapping) and isinstance(self.input, keras.KerasTensor)
         return inputs[self.input.name] if wrapped and self.input.name in inputs else inputs
-
-    def _within_limits(self, inputs: Any) -> Any:
-        """The inputs, with TensorFlow's refusal of what datasets bring and no embedding has."""
-        tensors = {tensor.name: tensor for tensor in keras.tree.flatten(self.input)}
-        if isinstance(inputs, Mapping):
-            return within_limits(self.input if isinstance(self.input, Mapping) else tensors, inputs)
-        flat = keras.tree.flatten(inputs)
-        if len(flat) != len(tensors):  # Keras says so
-            return inputs
-        checked = within_limits(tensors, dict(zip(tensors, flat, strict=True)))
-        return keras.tree.pack_sequence_as(inputs, list(checked.values()))
 
     def _make_function(self, step_function: Any, *args: Any, **kwargs: Any) -> Any:
         if keras.backend.backend() != "tensorflow":

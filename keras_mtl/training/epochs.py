@@ -15,6 +15,8 @@ import keras
 from keras.src.trainers.epoch_iterator import EpochIterator
 from keras.src.utils.traceback_utils import filter_traceback
 
+from keras_mtl.training.batch_watchers import watches_batches
+
 # Whether calls run a single step, since somebody looks at every batch.
 _SINGLE_STEPS: ContextVar[bool] = ContextVar("keras_mtl_single_steps", default=False)
 
@@ -114,16 +116,16 @@ def _exact(loop: Callable[..., Any]) -> Callable[..., Any]:
 _LOOPS = {name: _exact(getattr(keras.Model, name)) for name in ("fit", "evaluate", "predict")}
 
 
-def run_loop(name: str, model: keras.Model, single_steps: bool, **arguments: Any) -> Any:
+def run_loop(name: str, model: keras.Model, auto_steps: bool, **arguments: Any) -> Any:
     """Runs Keras' `fit`, `evaluate` or `predict`.
 
     Args:
         name: which of the three.
         model: the model.
-        single_steps: whether every call runs one step, whatever `steps_per_execution` is.
+        auto_steps: whether calls may run single steps, for callbacks that look at batches.
         **arguments: those of the loop.
     """
-    token = _SINGLE_STEPS.set(single_steps)
+    token = _SINGLE_STEPS.set(auto_steps and watches_batches(arguments["callbacks"], name))
     try:
         return _LOOPS[name](model, **arguments)
     finally:
