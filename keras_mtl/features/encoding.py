@@ -10,6 +10,7 @@ from keras_mtl.features.columns import Category, Column, Numeric, Sequence, Voca
 from keras_mtl.features.fingerprint import fingerprint
 from keras_mtl.features.ngrams import NgramBuckets
 from keras_mtl.features.numerics import Bins, Standardization
+from keras_mtl.features.packed_columns import PackedColumns
 from keras_mtl.features.reading import (
     check_kind,
     read_categories,
@@ -85,11 +86,27 @@ class Encoding:
             shapes["numeric"] = (sum(known.width for known in self.standardizations.values()),)
         return shapes | {column.name: column.packed_shape for column in self.sequences}
 
-    def encode(self, data: Any) -> dict[str, np.ndarray]:
+    def id_sources(self, name: str) -> list[tuple[str, Source]]:
+        """Column and source of the ids in a packed tensor; none of one that holds numbers.
+
+        One for each entry of the last axis of "categorical" and of n-grams, else one for all.
+        """
+        if name == "categorical":
+            return [(c.name, self.sources[self.source_name(c)]) for c in self.categorical]
+        sequence = next((c for c in self.sequences if c.name == name), None)
+        if sequence is None:
+            return []
+        sources = [self.sources[self.source_name(sequence)]]
+        if sequence.ngram_source is not None:
+            sources += [sequence.ngram_source] * sequence.max_ngrams
+        return [(name, source) for source in sources]
+
+    def encode(self, data: Any) -> PackedColumns:
         """The packed arrays of a dict of arrays or a DataFrame."""
         raw = select(data, [column.name for column in self.columns])
         rows = len(raw[self.columns[0].name])
-        packed = {}
+        packed = PackedColumns()
+        packed.fingerprint = self.fingerprint
         if self.categorical:
             packed["categorical"] = np.empty((rows, len(self.categorical)), np.int32)
             for position, column in enumerate(self.categorical):

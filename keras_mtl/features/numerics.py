@@ -72,6 +72,7 @@ class Bins:
     edges: tuple[float, ...]
 
     reserved = 1
+    unknown = 0  # the id of a value that is none of its own
 
     @property
     def size(self) -> int:

@@ -25,6 +25,7 @@ class Vocabulary:
     missing: tuple[Value, ...]
 
     reserved = 2
+    unknown = 1  # the id of a value that is none of its own
 
     @property
     def size(self) -> int:
@@ -53,6 +54,7 @@ class HashBuckets:
     missing: tuple[Value, ...]
 
     reserved = 1
+    unknown = 0  # the id of a value that is none of its own
 
     @property
     def size(self) -> int:
