@@ -18,6 +18,7 @@ from keras_mtl.features.reading import (
     read_sequences,
     select,
 )
+from keras_mtl.features.resolution import ExampleDtype
 from keras_mtl.features.vocabulary import HashBuckets, Vocabulary, VocabularySpec
 
 Source: TypeAlias = Vocabulary | HashBuckets | Bins | NgramBuckets
@@ -85,6 +86,12 @@ class Encoding:
         if self.standardized:
             shapes["numeric"] = (sum(known.width for known in self.standardizations.values()),)
         return shapes | {column.name: column.packed_shape for column in self.sequences}
+
+    @property
+    def example_dtypes(self) -> dict[str, ExampleDtype]:
+        """By numeric column, the type in which a `tf.train.Example` holds it as it is."""
+        numbers: dict[str, Standardization | Bins] = {**self.standardizations, **self.bins}
+        return {name: known.example_dtype for name, known in numbers.items()}
 
     def id_sources(self, name: str) -> list[tuple[str, Source]]:
         """Column and source of the ids in a packed tensor; none of one that holds numbers.
@@ -159,7 +166,9 @@ class Encoding:
                 [name, known.kind, list(known.values) if isinstance(known, Vocabulary) else None]
                 for name, known in self.vocabularies.items()
             ],
-            "bins": [[name, list(known.edges)] for name, known in self.bins.items()],
+            "bins": [
+                [name, list(known.edges), known.example_dtype] for name, known in self.bins.items()
+            ],
             "standardizations": [
                 [name, dataclasses.asdict(known)] for name, known in self.standardizations.items()
             ],
@@ -174,7 +183,8 @@ class Encoding:
             name: specs[name].vocabulary(kind, values)
             for name, kind, values in config["vocabularies"]
         }
-        bins = {name: Bins(tuple(edges)) for name, edges in config["bins"]}
+        # earlier files have edges alone
+        bins = {name: Bins(tuple(edges), *dtype) for name, edges, *dtype in config["bins"]}
         standardizations = {
             name: Standardization(**known) for name, known in config["standardizations"]
         }

@@ -210,7 +210,7 @@ class TabularFeatures:
         return self._tensors().encode(raw)
 
     def serving_signature(self) -> "dict[str, tf.TensorSpec]":
-        """What a served model reads: string, int64 or float32 (B,), or (B, S), by column."""
+        """What a served model reads: string, int64 or float64 (B,), or (B, S), by column."""
         return self._tensors().signature()
 
     def lookup_resources(self) -> list[Any]:

@@ -10,10 +10,7 @@ import numpy as np
 
 from keras_mtl.features.columns import VocabularyColumn
 from keras_mtl.features.hashing import hash_values
-from keras_mtl.features.values import Kind, Value, to_bytes, to_text
-
-# what a served integer says for None; arrays may say it too
-MISSING_INTEGER = -(2**63)
+from keras_mtl.features.values import MISSING_INTEGER, Kind, Value, to_bytes, to_text
 
 
 @dataclasses.dataclass(frozen=True)
