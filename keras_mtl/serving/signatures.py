@@ -44,7 +44,7 @@ def packed_function(model: Any) -> Any:
 def _parser(model: Any) -> Callable[[Any], Tensors] | None:
     if model.features is None:
         return parser_of_inputs(input_specs(model))
-    return parser_of_columns(model.features.serving_signature())
+    return parser_of_columns(model.features)
 
 
 def input_arguments(model: Any) -> dict[str, str]:

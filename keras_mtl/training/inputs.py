@@ -7,7 +7,8 @@ import keras
 import numpy as np
 
 from keras_mtl.checks import did_you_mean
-from keras_mtl.features.input_limits import vocabulary_size
+from keras_mtl.features.input_limits import id_limits, tables_of
+from keras_mtl.features.packed_columns import PackedColumns
 
 
 def prepare_inputs(expected: Any, x: Any) -> Any:
@@ -20,6 +21,9 @@ def prepare_inputs(expected: Any, x: Any) -> Any:
     Raises:
         ValueError: If an input is not there, or is not of the kind or shape that the model reads.
     """
+    if isinstance(x, PackedColumns):
+        _check_table(expected, x)
+        x = dict(x)  # Keras compares the types of structures
     if isinstance(expected, keras.KerasTensor):
         if isinstance(x, Mapping):
             _check_names({expected.name: expected}, x)
@@ -99,17 +103,32 @@ def _as_array(tensor: Any, value: Any) -> Any:
         raise ValueError(
             f"Input {tensor.name!r} must have shape ({wanted}). Received: shape={tuple(shape)}"
         )
-    if isinstance(value, np.ndarray):
-        _check_ids(tensor, value)
+    _check_ids(tensor, value)
     return value
 
 
-def _check_ids(tensor: Any, ids: np.ndarray) -> None:
-    size = vocabulary_size(tensor)
-    if size is not None and ids.size and not 0 <= ids.min() <= ids.max() < size:
+def _check_ids(tensor: Any, value: Any) -> None:
+    limits = id_limits(tensor)
+    if limits is not None and _holds_values(value):
+        ids = np.asarray(value)
+        if ids.size:
+            limits.check(ids)
+
+
+def _holds_values(value: Any) -> bool:
+    """Whether `value` is an array, of NumPy or of the backend, and no tensor of a graph."""
+    on_jax = keras.backend.backend() == "jax" and keras.ops.is_tensor(value)
+    return isinstance(value, np.ndarray) or on_jax or hasattr(value, "numpy")
+
+
+def _check_table(expected: Any, x: PackedColumns) -> None:
+    """Raises `ValueError` where another table than the model's own encoded `x`."""
+    tables = {t.fingerprint for i in keras.tree.flatten(expected) for t in tables_of(i)}
+    if x.fingerprint is not None and tables and x.fingerprint not in tables:
         raise ValueError(
-            f"Input {tensor.name!r} must hold ids in [0, {size}). "
-            f"Received: ids from {ids.min()} to {ids.max()}"
+            "Argument `x` must be encoded by the model's own table, `model.features.encode(...)`: "
+            "another one gives the same values other ids. Received: x encoded by the table of "
+            f"fingerprint {x.fingerprint}, where the model's has {', '.join(sorted(tables))}"
         )
 
 
