@@ -1,11 +1,13 @@
 """What a table has learned, and the packed arrays it turns raw columns into."""
 
 import dataclasses
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from keras_mtl.features.columns import Category, Column, Numeric, Sequence, VocabularyColumn
+from keras_mtl.features.fingerprint import fingerprint
 from keras_mtl.features.ngrams import NgramBuckets
 from keras_mtl.features.numerics import Bins, Standardization
 from keras_mtl.features.reading import (
@@ -47,6 +49,11 @@ class Encoding:
         self.categorical = tuple(
             c for c in columns if isinstance(c, Category) or (isinstance(c, Numeric) and c.bins)
         )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of what packed values mean."""
+        return fingerprint(self.columns, self.get_config())
 
     def source_name(self, column: Column) -> str:
         """The key in `sources`; columns with one key share ids and embeddings."""

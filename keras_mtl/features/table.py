@@ -149,6 +149,18 @@ class TabularFeatures:
             raise ValueError(f"`adapt` must be called first. Received: {self!r}, not adapted")
         return self._encoding
 
+    @property
+    def fingerprint(self) -> str:
+        """Hash of columns and of what was learned; equal where packed values mean the same.
+
+        It counts the order of columns and vocabularies, and leaves out how values are embedded
+        (`dim`, `pooling`). It survives files, pickle and other processes.
+
+        Raises:
+            ValueError: Where `adapt` was not called.
+        """
+        return self.encoding.fingerprint
+
     def vocabulary(self, column: str) -> tuple[Value, ...]:
         """The values of a category or sequence that have ids 2, 3, ...: most frequent first."""
         known = {c.name: c for c in self.columns if isinstance(c, VocabularyColumn)}
