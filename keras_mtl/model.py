@@ -14,7 +14,7 @@ from keras_mtl.layers.routing_records import recorded_routing, take_records
 from keras_mtl.serving.onnx_model import export_onnx
 from keras_mtl.serving.saved_model import export_saved_model
 from keras_mtl.task import Task, as_config, as_tasks
-from keras_mtl.training import configuration, replicas, seeds
+from keras_mtl.training import configuration, replicas, saved_names, seeds
 from keras_mtl.training.data import as_label_dict, prepare_arrays
 from keras_mtl.training.groups import group_tasks
 from keras_mtl.training.heads import TrainingGraph
@@ -177,13 +177,24 @@ class MultiTaskModel(keras.Model):
         self.optimizer.build(self.trainable_variables)
 
     def save_own_variables(self, store: Any) -> None:
-        """Weights, and the states of random draws: a resumed training goes on with them."""
+        """Weights, whose they are, and the states of random draws: a resumed training needs all."""
         super().save_own_variables(store)
+        saved_names.keep(self, store)
         seeds.keep(self, store)
 
     def load_own_variables(self, store: Any) -> None:
-        """What `save_own_variables` kept; also from a file without states of random draws."""
-        super().load_own_variables(seeds.restore(self, store))
+        """What `save_own_variables` kept; also from a file without names or random draws."""
+        super().load_own_variables(seeds.restore(self, saved_names.check(self, store)))
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Loads weights of the same tasks and table, as `keras.Model.load_weights`.
+
+        Raises:
+            ValueError: If the file says that its weights are those of other tasks, or of another
+                table (with `skip_mismatch`, that table's embeddings are skipped).
+        """
+        saved_names.check_file(self, filepath, skip_mismatch)
+        super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
 
     # --- the step ---
 
