@@ -1,4 +1,4 @@
-"""Files of weights that tell neither tasks nor tables, as they were written at first, still load."""
+"""Files of weights that tell neither tasks nor tables, as they were at first, still load."""
 
 import zipfile
 from pathlib import Path
@@ -56,4 +56,4 @@ def kept(name: str) -> dict[str, np.ndarray]:
 
 def predictions(model: MultiTaskModel, name: str) -> dict[str, np.ndarray]:
     inputs = records.read(FOLDER, name)[0]
-    return named("prediction", model.predict(inputs, verbose=0))
+    return named("prediction", model.predict_on_batch(inputs))
