@@ -14,7 +14,7 @@ from keras_mtl.layers.routing_records import recorded_routing, take_records
 from keras_mtl.serving.onnx_model import export_onnx
 from keras_mtl.serving.saved_model import export_saved_model
 from keras_mtl.task import Task, as_config, as_tasks
-from keras_mtl.training import configuration, replicas, saved_names, seeds
+from keras_mtl.training import configuration, file_formats, replicas, saved_names, seeds
 from keras_mtl.training.data import as_label_dict, prepare_arrays
 from keras_mtl.training.groups import group_tasks
 from keras_mtl.training.heads import TrainingGraph
@@ -175,6 +175,20 @@ class MultiTaskModel(keras.Model):
         """Compiles as a saved model was."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
+
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Saves to a `.keras` file, with the arguments of `keras.Model.save`.
+
+        Raises:
+            ValueError: If `filepath` is that of a legacy HDF5 file, which could not be loaded.
+        """
+        file_formats.check_format(filepath)
+        super().save(filepath, *args, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The config of a functional model; its last layers hold the tasks."""
+        file_formats.check_config_format()
+        return super().get_config()
 
     def save_own_variables(self, store: Any) -> None:
         """Weights, whose they are, and the states of random draws: a resumed training needs all."""
