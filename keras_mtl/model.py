@@ -16,9 +16,10 @@ from keras_mtl.serving.saved_model import export_saved_model
 from keras_mtl.task import Task, as_config, as_tasks
 from keras_mtl.training import configuration, file_formats, replicas, saved_names, seeds
 from keras_mtl.training.data import as_label_dict, prepare_arrays
+from keras_mtl.training.dataset_labels import check_dataset_labels
 from keras_mtl.training.groups import group_tasks
 from keras_mtl.training.heads import TrainingGraph
-from keras_mtl.training.inputs import prepare_inputs, row_count
+from keras_mtl.training.inputs import prepare_inputs, row_count, unwrap
 from keras_mtl.training.label_check import LabelCheck
 from keras_mtl.training.objective import Objective
 from keras_mtl.training.outputs import bear_tasks, check_names, graph_arguments, tasks_of
@@ -123,9 +124,10 @@ class MultiTaskModel(keras.Model):
             auto_scale_loss: As in Keras.
 
         Raises:
-            ValueError: If a dict names an unknown task, or an argument does not work on several
-                replicas.
+            ValueError: If a dict names an unknown task, an argument does not work on several
+                replicas, or `keras.config.floatx()` is not float32.
         """
+        configuration.check_floatx()
         # In the order of names, so that permuting the tasks changes not even a rounding.
         tasks = sorted(self.tasks, key=lambda task: task.name)
         with replicas.scope_of(self):
@@ -214,7 +216,7 @@ class MultiTaskModel(keras.Model):
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Predictions by task name; within a step, the logits that losses and metrics read."""
-        inputs = self._within_limits(self._unwrap(inputs))
+        inputs = self._within_limits(unwrap(self.input, inputs))
         if _STEPPING.get() is self:
             return self._training_graph(inputs, training, mask)
         return super().call(inputs, training=training, mask=mask)
@@ -312,6 +314,7 @@ class MultiTaskModel(keras.Model):
             validation_data = self._prepare_some(
                 *keras.utils.unpack_x_y_sample_weight(validation_data)
             )
+        check_dataset_labels(self.tasks, validation_data)
         self._use_class_weights(configuration.class_weights_by_task(self.tasks, class_weight))
         try:
             return super().fit(
@@ -408,7 +411,7 @@ class MultiTaskModel(keras.Model):
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Predictions by task name, with the arguments of `keras.Model.predict`."""
-        x = prepare_inputs(self.input, x)
+        x = prepare_inputs(self.input, x, self.features)
         # Keras has no answer to no rows.
         return (
             self.predict_on_batch(x) if row_count(x) == 0 else super().predict(x, *args, **kwargs)
@@ -446,7 +449,7 @@ class MultiTaskModel(keras.Model):
 
     def predict_on_batch(self, x: Any) -> Any:
         """Predictions of one batch by task name."""
-        return super().predict_on_batch(prepare_inputs(self.input, x))
+        return super().predict_on_batch(prepare_inputs(self.input, x, self.features))
 
     def check_labels(self) -> None:
         """Raises `ValueError` if labels since the last reset were not what their tasks allow.
@@ -474,7 +477,8 @@ class MultiTaskModel(keras.Model):
 
     def _prepare(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[Any, Any, Any]:
         """What is held in arrays, checked; datasets, which bring their own labels, stay."""
-        x = prepare_inputs(self.input, x)
+        x = prepare_inputs(self.input, x, self.features)
+        check_dataset_labels(self.tasks, x)
         if y is not None or row_count(x) is not None:
             shapes = {name: output.shape for name, output in self.output.items()}
             y, sample_weight = prepare_arrays(self.tasks, shapes, x, y, sample_weight)
@@ -486,11 +490,6 @@ class MultiTaskModel(keras.Model):
         if row_count(x) == 0:
             raise ValueError("Argument `x` must hold at least one row. Received: 0 rows")
         return x, *prepared
-
-    def _unwrap(self, inputs: Any) -> Any:
-        """The one input out of a one-key dict."""
-        wrapped = isinstance(inputs, Mapping) and isinstance(self.input, keras.KerasTensor)
-        return inputs[self.input.name] if wrapped and self.input.name in inputs else inputs
 
     def _within_limits(self, inputs: Any) -> Any:
         """The inputs, with TensorFlow's refusal of what datasets bring and no embedding has."""
