@@ -1,6 +1,6 @@
 """MultiTaskModel: the functional model that knows its tasks."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Any
 
@@ -10,14 +10,15 @@ from keras_mtl.api_export import keras_mtl_export
 from keras_mtl.serving.onnx_model import export_onnx
 from keras_mtl.serving.saved_model import export_saved_model
 from keras_mtl.task import Task, as_config, as_tasks
-from keras_mtl.training import configuration, replicas, seeds
+from keras_mtl.training import configuration, file_formats, replicas, saved_names, seeds
 from keras_mtl.training.class_weights import ClassWeights
 from keras_mtl.training.data import as_label_dict, prepare_arrays
+from keras_mtl.training.dataset_labels import check_dataset_labels
 from keras_mtl.training.epochs import run_loop
 from keras_mtl.training.graph_inputs import inputs_within_limits
 from keras_mtl.training.groups import group_tasks
 from keras_mtl.training.heads import TrainingGraph
-from keras_mtl.training.inputs import prepare_inputs, row_count
+from keras_mtl.training.inputs import prepare_inputs, row_count, unwrap
 from keras_mtl.training.label_check import LabelCheck
 from keras_mtl.training.layer_losses import separate_losses
 from keras_mtl.training.optimizer_hook import hook
@@ -123,9 +124,10 @@ class MultiTaskModel(keras.Model):
             auto_scale_loss: As in Keras.
 
         Raises:
-            ValueError: If a dict names an unknown task, or an argument does not work on several
-                replicas.
+            ValueError: If a dict names an unknown task, an argument does not work on several
+                replicas, or `keras.config.floatx()` is not float32.
         """
+        configuration.check_floatx()
         # In the order of names, so that permuting the tasks changes not even a rounding.
         tasks = sorted(self.tasks, key=lambda task: task.name)
         with replicas.scope_of(self):
@@ -186,20 +188,45 @@ class MultiTaskModel(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Saves to a `.keras` file, with the arguments of `keras.Model.save`.
+
+        Raises:
+            ValueError: If `filepath` is that of a legacy HDF5 file, which could not be loaded.
+        """
+        file_formats.check_format(filepath)
+        super().save(filepath, *args, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The config of a functional model; its last layers hold the tasks."""
+        file_formats.check_config_format()
+        return super().get_config()
+
     def save_own_variables(self, store: Any) -> None:
-        """Weights, and the states of random draws: a resumed training goes on with them."""
+        """Weights, whose they are, and the states of random draws: a resumed training needs all."""
         super().save_own_variables(store)
+        saved_names.keep(self, store)
         seeds.keep(self, store)
 
     def load_own_variables(self, store: Any) -> None:
-        """What `save_own_variables` kept; also from a file without states of random draws."""
-        super().load_own_variables(seeds.restore(self, store))
+        """What `save_own_variables` kept; also from a file without names or random draws."""
+        super().load_own_variables(seeds.restore(self, saved_names.check(self, store)))
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Loads weights of the same tasks and table, as `keras.Model.load_weights`.
+
+        Raises:
+            ValueError: If the file says that its weights are those of other tasks, or of another
+                table (with `skip_mismatch`, that table's embeddings are skipped).
+        """
+        saved_names.check_file(self, filepath, skip_mismatch)
+        super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
 
     # --- the step ---
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Predictions by task name; within a step, the logits that losses and metrics read."""
-        inputs = inputs_within_limits(self.input, self._unwrap(inputs))
+        inputs = inputs_within_limits(self.input, unwrap(self.input, inputs))
         if is_stepping(self):
             return self._training_graph(inputs, training, mask)
         return super().call(inputs, training=training, mask=mask)
@@ -296,6 +323,7 @@ class MultiTaskModel(keras.Model):
             validation_data = self._prepare_some(
                 *keras.utils.unpack_x_y_sample_weight(validation_data)
             )
+        check_dataset_labels(self.tasks, validation_data)
         by_task = configuration.class_weights_by_task(self.tasks, class_weight)
         with self._class_weights.of_fit(self, by_task):
             return run_loop(
@@ -403,7 +431,7 @@ class MultiTaskModel(keras.Model):
         callbacks: Any = None,
     ) -> Any:
         """Predictions by task name, with the arguments of `keras.Model.predict`."""
-        x = prepare_inputs(self.input, x)
+        x = prepare_inputs(self.input, x, self.features)
         if row_count(x) == 0:  # Keras has no answer to it
             return self.predict_on_batch(x)
         return run_loop(
@@ -449,7 +477,7 @@ class MultiTaskModel(keras.Model):
 
     def predict_on_batch(self, x: Any) -> Any:
         """Predictions of one batch by task name."""
-        return super().predict_on_batch(prepare_inputs(self.input, x))
+        return super().predict_on_batch(prepare_inputs(self.input, x, self.features))
 
     def check_labels(self) -> None:
         """Raises `ValueError` if labels since the last reset were not what their tasks allow.
@@ -463,7 +491,8 @@ class MultiTaskModel(keras.Model):
 
     def _prepare(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[Any, Any, Any]:
         """What is held in arrays, checked; datasets, which bring their own labels, stay."""
-        x = prepare_inputs(self.input, x)
+        x = prepare_inputs(self.input, x, self.features)
+        check_dataset_labels(self.tasks, x)
         if y is not None or row_count(x) is not None:
             shapes = {name: output.shape for name, output in self.output.items()}
             y, sample_weight = prepare_arrays(self.tasks, shapes, x, y, sample_weight)
@@ -475,11 +504,6 @@ class MultiTaskModel(keras.Model):
         if row_count(x) == 0:
             raise ValueError("Argument `x` must hold at least one row. Received: 0 rows")
         return x, *prepared
-
-    def _unwrap(self, inputs: Any) -> Any:
-        """The one input out of a one-key dict."""
-        wrapped = isinstance(inputs, Mapping) and isinstance(self.input, keras.KerasTensor)
-        return inputs[self.input.name] if wrapped and self.input.name in inputs else inputs
 
     def _make_function(self, step_function: Any, *args: Any, **kwargs: Any) -> Any:
         if keras.backend.backend() != "tensorflow":

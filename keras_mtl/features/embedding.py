@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_mtl.api_export import keras_mtl_export
+from keras_mtl.features import saved_fingerprint
 from keras_mtl.features.columns import Sequence
 from keras_mtl.features.encoding import Encoding, Source
 from keras_mtl.features.tensor_gather import gather_rows
@@ -228,6 +229,15 @@ class TabularEmbedding(keras.layers.Layer):
             for s in self.table.encoding.sequences
             if s.pooling is None
         }
+
+    def save_own_variables(self, store: Any) -> None:
+        """Weights, and the fingerprint of the table whose ids they embed."""
+        super().save_own_variables(store)
+        saved_fingerprint.keep(self.table.fingerprint, store)
+
+    def load_own_variables(self, store: Any) -> None:
+        """What `save_own_variables` kept; also from a file without fingerprint."""
+        super().load_own_variables(saved_fingerprint.check(self.table.fingerprint, store))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, the adapted table included."""

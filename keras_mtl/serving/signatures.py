@@ -19,7 +19,7 @@ def signature_functions(model: Any) -> dict[str, Any]:
     import tensorflow as tf
 
     table = model.features
-    raw_specs = _named(input_specs(model) if table is None else table.serving_signature(), model)
+    raw_specs = default_specs(model)
     encode = _as_it_is if table is None else table.encode_tensors
     everything = _predictor(model, model.tasks)
     signatures = {"serving_default": _concrete(everything, encode, raw_specs)}
@@ -33,6 +33,12 @@ def signature_functions(model: Any) -> dict[str, Any]:
             everything, lambda inputs: encode(parse(inputs[EXAMPLES])), specs
         )
     return signatures
+
+
+def default_specs(model: Any) -> dict[str, Any]:
+    """What `serving_default` takes: raw columns by name, or the model's own inputs."""
+    table = model.features
+    return _named(input_specs(model) if table is None else table.serving_signature(), model)
 
 
 def packed_function(model: Any) -> Any:

@@ -84,6 +84,16 @@ def steps_per_execution(asked: Any, run_eagerly: bool) -> int:
     return 1 if run_eagerly or replicas.num_replicas() > 1 else STEPS_PER_EXECUTION
 
 
+def check_floatx() -> None:
+    """Raises `ValueError` unless numbers are float32 by default: heads and losses are in it."""
+    if keras.config.floatx() != "float32":
+        raise ValueError(
+            '`keras.config.floatx()` must be "float32", in which heads, losses and metrics are '
+            "computed. For half precision, call `keras.config.set_dtype_policy`. "
+            f"Received: floatx={keras.config.floatx()!r}"
+        )
+
+
 def check_distribution(optimizer: Any, steps: int, jit_compile: Any) -> None:
     """Raises `ValueError` for what gives other numbers on several replicas than on one."""
     replicas.check_strategy()
