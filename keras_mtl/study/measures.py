@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from keras_mtl.kinds import is_missing
 from keras_mtl.task import Task
 
 _PRIMARY = {"binary": "auc", "multiclass": "accuracy", "multilabel": "auc", "regression": "mse"}
@@ -71,8 +72,4 @@ def known_rows(task: Task, truth: np.ndarray) -> np.ndarray:
         >>> known_rows(Task("a"), np.array([1, -1, 0]))
         array([ True, False,  True])
     """
-    if task.missing is None:
-        return np.ones(truth.shape, bool)
-    if task.missing != "auto":
-        return truth != task.missing
-    return ~np.isnan(truth) if truth.dtype.kind == "f" else truth != -1
+    return ~is_missing(task, truth)

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_mtl.checks import did_you_mean
 from keras_mtl.features.input_limits import vocabulary_size
+from keras_mtl.training.masked_numbers import check_unmasked
 
 
 def prepare_inputs(expected: Any, x: Any) -> Any:
@@ -90,6 +91,7 @@ def _as_array(tensor: Any, value: Any) -> Any:
     if value is None or (is_array_like(value) and not keras.ops.is_tensor(value)):
         is_string = tensor.dtype == "string"
         what = f"Input {tensor.name!r}"
+        check_unmasked(what, value)
         value = np.asarray(value) if is_string else as_numbers(what, value)
     shape = getattr(value, "shape", None)
     if shape is not None and not _fits(tuple(shape), tuple(tensor.shape)):

@@ -1,13 +1,17 @@
 """From the labels dict of a batch to values, masks and weights, stacked over a group's tasks."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
+from keras_mtl.kinds import missing_marker
 from keras_mtl.task import Task
+from keras_mtl.training.masked_numbers import fill_labels
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,8 @@ def class_weights(task: Task, overrides: Mapping[str, Any]) -> list[float] | Non
 
 
 def _as_entries(task: Task, label: Any, entry_shape: tuple[Any, ...]) -> Any:
+    if isinstance(label, np.ma.MaskedArray):
+        label = fill_labels(task, label)
     label = ops.convert_to_tensor(label)
     rank = len(entry_shape) + 1
     if len(label.shape) == rank - 1 and entry_shape[-1] == 1:
@@ -115,22 +121,16 @@ def _or_flat(entry_shape: tuple[Any, ...]) -> str:
 
 
 def _is_missing(raw: Any, tasks: Sequence[Task], is_float: Sequence[bool]) -> Any:
-    nan = [is_f and task.missing == "auto" for task, is_f in zip(tasks, is_float, strict=True)]
-    markers = [_marker(task, is_f) for task, is_f in zip(tasks, is_float, strict=True)]
+    markers = [missing_marker(task, is_f) for task, is_f in zip(tasks, is_float, strict=True)]
+    by_nan = [marker is not None and math.isnan(marker) for marker in markers]
     missing = ops.zeros_like(raw, dtype="bool")
-    if any(nan):
-        missing = ops.logical_and(ops.isnan(raw), ops.expand_dims(ops.array(nan), -1))
-    if any(marker is not None for marker in markers):
-        # A marker that no label can equal stands for a task without one.
-        marker = ops.array([float("nan") if m is None else m for m in markers], dtype="float32")
-        missing = ops.logical_or(missing, raw == ops.expand_dims(marker, -1))
+    if any(by_nan):
+        missing = ops.logical_and(ops.isnan(raw), ops.expand_dims(ops.array(by_nan), -1))
+    if any(marker is not None and not nan for marker, nan in zip(markers, by_nan, strict=True)):
+        # No label equals NaN, which stands for a task without a marker.
+        values = ops.array([math.nan if m is None else m for m in markers], dtype="float32")
+        missing = ops.logical_or(missing, raw == ops.expand_dims(values, -1))
     return missing
-
-
-def _marker(task: Task, is_float: bool) -> float | None:
-    if task.missing == "auto":
-        return None if is_float else -1.0
-    return task.missing  # type: ignore[return-value]
 
 
 def _is_valid(raw: Any, task: Task) -> Any:

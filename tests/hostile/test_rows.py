@@ -96,7 +96,8 @@ def problems(draw):
                                         max_size=rows * width))).reshape(rows, width)  # fmt: skip
         dtype = draw(st.sampled_from(DTYPES["regression" if kind == "regression" else "binary"]))
         values = values.astype(dtype)
-        marker = np.nan if dtype.startswith("float") else -1
+        # An integer that is no class has no mark of its own.
+        marker = np.nan if dtype.startswith("float") else None if kind == "regression" else -1
         marker = {"auto": marker, -7: -7}.get(missing)
         if marker is not None:
             holes = draw(st.lists(st.booleans(), min_size=rows * width, max_size=rows * width))
@@ -115,7 +116,8 @@ def is_known(task, labels):
         return np.ones(labels.shape, bool)
     if task.missing != "auto":
         return labels != task.missing
-    return ~np.isnan(labels) if labels.dtype.kind == "f" else labels != -1
+    by_nan = labels.dtype.kind == "f" or task.kind == "regression"
+    return ~np.isnan(labels) if by_nan else labels != -1
 
 
 def chain_of(task, by_name):
@@ -335,7 +337,7 @@ LABELS = {
     "none": (None, "must be a dict by task name. Received: y of type NoneType"),
     "an array": (Y["click"], "must be a dict by task name. Received: y of type ndarray"),
     "strings": (Y | {"click": list("abcd")}, "'click' must be numbers. Received: dtype=<U1"),
-    "objects": (Y | {"click": [0, 1, None, 1]}, "'click' must be numbers. Received: dtype=object"),
+    "objects": (Y | {"click": [0, 1, {}, 1]}, "'click' must be numbers. Received: dtype=object"),
     "dates": (Y | {"price": np.zeros(4, "datetime64[s]")}, "'price' must be numbers"),
     "complex": (Y | {"price": np.ones(4, complex)}, "'price' must be numbers"),
     "scalar": (Y | {"click": 1}, r"'click' must have shape .*Received: shape=\(\)"),
@@ -370,7 +372,8 @@ WEIGHTS = {
     "wide of a task": ({"click": np.ones((4, 2))}, "must have the shape of the labels"),
     "a number": (2.0, r"must have shape \(B,\)"),
     "strings": (np.array(list("abcd")), "`sample_weight` must be numbers"),
-    "objects": ([1, 1, None, 1], "`sample_weight` must be numbers"),
+    "objects": ([1, 1, {}, 1], "`sample_weight` must be numbers"),
+    "None": ([1, 1, None, 1], "of task 'click' must be finite where there is a label"),
     "unknown": ({"clik": np.ones(4)}, "Did you mean 'click'"),
 }
 
