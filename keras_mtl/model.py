@@ -15,6 +15,7 @@ from keras_mtl.serving.onnx_model import export_onnx
 from keras_mtl.serving.saved_model import export_saved_model
 from keras_mtl.task import Task, as_config, as_tasks
 from keras_mtl.training import configuration, replicas, seeds
+from keras_mtl.training.best_number import BestNumber
 from keras_mtl.training.data import as_label_dict, prepare_arrays
 from keras_mtl.training.groups import group_tasks
 from keras_mtl.training.heads import TrainingGraph
@@ -26,7 +27,7 @@ from keras_mtl.training.packed_logs import PackedLogs
 from keras_mtl.training.routing_tracker import RoutingTracker, routing_tracker
 from keras_mtl.training.same_start import SameStart
 from keras_mtl.training.task_metrics import TaskMetrics
-from keras_mtl.training.tracker import LossTracker, mean_losses
+from keras_mtl.training.tracker import LossTracker, mean_losses, running_logs
 
 # The model whose training or test step is under way; a context variable, since every replica traces
 # in its own thread.
@@ -196,7 +197,8 @@ class MultiTaskModel(keras.Model):
 
     def train_step(self, *args: Any) -> Any:
         """One step of the optimizer."""
-        return self._step(super().train_step, *args)
+        with running_logs():
+            return self._step(super().train_step, *args)
 
     def test_step(self, *args: Any) -> Any:
         """One step of evaluation."""
@@ -497,4 +499,5 @@ def _with_checks(callbacks: Any, *checks: keras.callbacks.Callback) -> Any:
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return callbacks
     # After the user's own: one of them may restore a backup.
-    return [*keras.tree.flatten(callbacks or []), *checks]
+    own = keras.tree.flatten(callbacks or [])
+    return [*own, *checks, BestNumber(own)]

@@ -5,14 +5,17 @@ from typing import Any
 import keras
 
 from keras_mtl.checks import check_choice, did_you_mean
-from keras_mtl.study.measures import by_task, lower_is_better, primary_metric
 from keras_mtl.task import Task
+from keras_mtl.training.figures import by_task, lower_is_better, mean_of_main
 
 MEAN = "val_mean"
 
 
 class MeanMetric(keras.callbacks.Callback):
-    """Adds `val_mean` to the logs: the tasks' mean main validation metric, errors negated."""
+    """Adds `val_mean` to the logs: the tasks' mean main validation metric, errors negated.
+
+    It is over the tasks whose metric exists, and NaN where none does.
+    """
 
     def __init__(self, tasks: list[Task]) -> None:
         super().__init__()
@@ -22,13 +25,10 @@ class MeanMetric(keras.callbacks.Callback):
         """Adds the mean to `logs`, where the callbacks that follow read it."""
         logs = {} if logs is None else logs
         valid = {key[len("val_") :]: v for key, v in logs.items() if key.startswith("val_")}
+        if not valid:  # an epoch without validation
+            return
         figures = by_task(valid, [task.name for task in self.tasks])
-        total = 0.0
-        for task in self.tasks:
-            metric = primary_metric(task, figures[task.name])
-            value = figures[task.name][metric]
-            total += -value if lower_is_better(metric) else value
-        logs[MEAN] = total / len(self.tasks)
+        logs[MEAN] = mean_of_main(self.tasks, figures)
 
 
 class BestEpoch(keras.callbacks.EarlyStopping):

@@ -1,5 +1,6 @@
 """From the labels dict of a batch to values, masks and weights, stacked over a group's tasks."""
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,18 +22,20 @@ class Labels:
     Shapes are (B, ..., T, U); multiclass labels, one class a row, have U = 1. `known` is 1.0 where
     an entry has a label that the loss and the metrics may see, `invalid` where its value is outside
     what the task allows; such an entry counts as missing in the step and is reported at the epoch's
-    end. `values` are 0 where unknown.
+    end. `values` are 0 where unknown. `integer` tells whose labels came as integers.
     """
 
     values: Any
     known: Any
     invalid: Any
     raw: Any
+    integer: tuple[bool, ...]
 
     def where(self, shown: Any) -> "Labels":
         """These labels, missing where `shown` (B, ..., 1, 1) is 0."""
         values = ops.where(shown > 0, self.values, 0.0)
-        return Labels(values, self.known * shown, self.invalid * shown, self.raw)
+        known, invalid = self.known * shown, self.invalid * shown
+        return dataclasses.replace(self, values=values, known=known, invalid=invalid)
 
 
 def label_of(task: Task, y: Mapping[str, Any]) -> Any:
@@ -68,12 +71,20 @@ def read_labels(
     """Labels of `tasks`, whose entries each have `entry_shape` (..., U) behind the batch axis."""
     columns = [_as_entries(task, label_of(task, y), entry_shape) for task in tasks]
     raw = ops.stack([ops.cast(column, "float32") for column in columns], axis=-2)  # (B, ..., T, U)
-    missing = _is_missing(raw, tasks, [keras.backend.is_float_dtype(c.dtype) for c in columns])
+    is_float = [keras.backend.is_float_dtype(column.dtype) for column in columns]
+    missing = _is_missing(raw, tasks, is_float)
     valid = _is_valid(raw, tasks[0])
     known = ops.logical_and(ops.logical_not(missing), valid)
     values = ops.where(known, raw, ops.zeros_like(raw))
     invalid = ops.logical_not(ops.logical_or(missing, valid))
-    return Labels(values, ops.cast(known, "float32"), ops.cast(invalid, "float32"), raw)
+    known, invalid = ops.cast(known, "float32"), ops.cast(invalid, "float32")
+    return Labels(values, known, invalid, raw, tuple(not is_f for is_f in is_float))
+
+
+def sum_by_task(entries: Any) -> Any:
+    """Sums (T,) of entries (B, ..., T, U)."""
+    axes = [axis for axis in range(len(entries.shape)) if axis != len(entries.shape) - 2]
+    return ops.sum(entries, axis=axes)  # (T,)
 
 
 def row_weights(

@@ -165,18 +165,33 @@ def check_problem(problem):
         task.name: expected_loss(task, by_name, free.logits, labels, weights) for task in tasks
     }
     for task in tasks:
-        assert logs[f"{task.name}_loss"] == pytest.approx(expected[task.name], rel=2e-4, abs=2e-5)
+        loss = logs[f"{task.name}_loss"]
+        assert loss == pytest.approx(expected[task.name], rel=2e-4, abs=2e-5) or (
+            np.isnan(loss) and expected[task.name] == 0
+        )
     total = sum(task.weight * expected[task.name] for task in tasks)
-    assert logs["loss"] == pytest.approx(total, rel=2e-4, abs=1e-4)
+    assert logs["loss"] == pytest.approx(total, rel=2e-4, abs=1e-4) or (
+        np.isnan(logs["loss"]) and total == 0
+    )
     assert all(np.isfinite(gradient).all() for gradient in gradients.values())
 
 
+# Drawn labels are few, and do not know of each other.
+DRAWN = pytest.mark.filterwarnings(
+    "ignore:No labels of task:UserWarning",
+    "ignore:Labels of task .* contradict:UserWarning",
+    "ignore:The only negative value:UserWarning",
+)
+
+
+@DRAWN
 @quick
 @given(problems())
 def test_losses_of_random_tasks(problem):
     check_problem(problem)
 
 
+@DRAWN
 @pytest.mark.slow
 @many
 @given(problems())
@@ -427,7 +442,9 @@ def test_no_rows(made):
         made[0].fit(X, Y, validation_data=(X[:0], none), verbose=0)
     for way in ("train_on_batch", "test_on_batch"):
         logs, weights = run(made, way, X[:0], none)
-        assert set(logs.values()) == {0.0}
+        # What the optimizer minimised; there is nothing to evaluate.
+        assert logs.pop("loss") == 0 if way == "train_on_batch" else np.isnan(logs.pop("loss"))
+        assert np.isnan(list(logs.values())).all()
         assert all(np.array_equal(*pair) for pair in zip(weights, made[1], strict=True))
     for way in ("predict", "predict_on_batch"):
         shapes = {name: value.shape for name, value in getattr(made[0], way)(X[:0]).items()}
@@ -454,13 +471,20 @@ ANYTHING = st.one_of(
 )  # fmt: skip
 
 
+def is_nothing(labels):
+    """Whether every one of the labels is marked missing."""
+    flat = np.ravel(np.asarray(labels, object))
+    return all(label is None or label == -1 or label != label for label in flat)
+
+
 def check_anything(made, key, value, way):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of a NaN loss, where inputs hold NaN
         refused = refusal(lambda: run(made, way, y=Y | {key: value}))
         if refused is None:
             logs, _ = run(made, way, y=Y | {key: value})
-            assert all(np.isfinite(loss) for loss in logs.values())
+            lost = {name for name, loss in logs.items() if not np.isfinite(loss)}
+            assert lost <= ({f"{key}_loss"} if is_nothing(value) else set())
 
 
 @quick

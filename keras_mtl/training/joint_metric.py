@@ -1,0 +1,31 @@
+"""JointAUC: how well the product along a `given` chain ranks all rows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from keras import ops
+
+from keras_mtl.metrics.auc import AUC
+from keras_mtl.training.joint import Joint
+
+
+class JointAUC:
+    """AUC of a task that is trained on all rows, of its product, where that is known.
+
+    The task's own AUC is that of its conditional probability, over the rows where it exists.
+    """
+
+    def __init__(self, joint: Joint) -> None:
+        self.tasks = joint.group.names
+        self.metric = AUC(from_logits=True, name="joint_auc")
+        self._joint = joint
+
+    def update(self, outputs: Mapping[str, Any], y: Mapping[str, Any], weights: Any) -> None:
+        """Adds one batch."""
+        entries = self._joint.entries(outputs, y, weights)
+        columns = (entries.labels, entries.logits(), entries.weights)
+        self.metric.update_state(*(ops.reshape(column, (-1,)) for column in columns))
+
+    def results(self) -> dict[str, Any]:
+        """The area, under the task's name."""
+        return {task: self.metric.result() for task in self.tasks}
