@@ -26,6 +26,7 @@ from keras_mtl.training.outputs import bear_tasks, check_names, graph_arguments,
 from keras_mtl.training.packed_logs import PackedLogs
 from keras_mtl.training.routing_tracker import RoutingTracker, routing_tracker
 from keras_mtl.training.same_start import SameStart
+from keras_mtl.training.spaces import joint_predictions
 from keras_mtl.training.task_metrics import TaskMetrics
 from keras_mtl.training.tracker import LossTracker, mean_losses, running_logs
 
@@ -384,12 +385,15 @@ class MultiTaskModel(keras.Model):
             print(f"Exported to {filepath}{said}")
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        """Predictions by task name, with the arguments of `keras.Model.predict`."""
+        """Predictions by task name, with the arguments of `keras.Model.predict`.
+
+        A task that is trained on all rows also has its product with what it is given, `NAME_joint`.
+        """
         x = prepare_inputs(self.input, x)
         # Keras has no answer to no rows.
-        return (
-            self.predict_on_batch(x) if row_count(x) == 0 else super().predict(x, *args, **kwargs)
-        )
+        if row_count(x) == 0:
+            return self.predict_on_batch(x)
+        return joint_predictions(self.tasks, super().predict(x, *args, **kwargs))
 
     def train_on_batch(
         self,
@@ -422,8 +426,9 @@ class MultiTaskModel(keras.Model):
         return super().test_on_batch(*self._prepare(x, y, sample_weight), return_dict=return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
-        """Predictions of one batch by task name."""
-        return super().predict_on_batch(prepare_inputs(self.input, x))
+        """Predictions of one batch, as of `predict`."""
+        predictions = super().predict_on_batch(prepare_inputs(self.input, x))
+        return joint_predictions(self.tasks, predictions)
 
     def check_labels(self) -> None:
         """Raises `ValueError` if labels since the last reset were not what their tasks allow.

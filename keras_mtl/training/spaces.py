@@ -1,11 +1,12 @@
 """Sample spaces: on which rows a task that depends on another one exists."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras import ops
 
-from keras_mtl.task import Task
+from keras_mtl.task import JOINT_SUFFIX, Task, given_chain
 from keras_mtl.training.labels import Labels, read_labels, sum_by_task
 
 
@@ -55,3 +56,16 @@ def contradictions(chains: Sequence[Sequence[Task]], y: Mapping[str, Any], label
     nowhere = ops.reshape(nowhere, (-1, *between, len(chains), 1))  # (B, ..., T, 1)
     ones = ops.logical_and(labels.values == 1, nowhere)
     return sum_by_task(ops.cast(ones, "float32") * labels.known)
+
+
+def joint_predictions(tasks: Sequence[Task], predictions: Mapping[str, Any]) -> dict[str, Any]:
+    """`predictions` by task name, and by `NAME_joint` the products of tasks trained on all rows."""
+    by_name = {task.name: task for task in tasks}
+    chains = {
+        task.name: [task, *given_chain(task, by_name)] for task in tasks if task.trained_on == "all"
+    }
+    products = {
+        name + JOINT_SUFFIX: math.prod(predictions[link.name] for link in chain)  # (B, 1)
+        for name, chain in chains.items()
+    }
+    return {**predictions, **products}
