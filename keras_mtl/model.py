@@ -15,7 +15,7 @@ from keras_mtl.serving.onnx_model import export_onnx
 from keras_mtl.serving.saved_model import export_saved_model
 from keras_mtl.task import Task, as_config, as_tasks
 from keras_mtl.training import configuration, replicas, seeds
-from keras_mtl.training.best_number import BestNumber
+from keras_mtl.training.callbacks import with_own
 from keras_mtl.training.data import as_label_dict, prepare_arrays
 from keras_mtl.training.groups import group_tasks
 from keras_mtl.training.heads import TrainingGraph
@@ -280,6 +280,10 @@ class MultiTaskModel(keras.Model):
         class weights by task name, which hold for `loss` and `val_loss` of this call in place of
         the tasks' own; `sample_weight` may be given for some tasks only.
 
+        Of more than 8 tasks the progress bar shows `loss` and the mean of each metric over the
+        tasks; the history holds all figures. With validation data it also holds `val_mean`, the
+        mean of the tasks' main metrics, errors negated.
+
         Raises:
             ValueError: If labels are missing for a task, have a wrong shape or are outside what the
                 task allows.
@@ -298,7 +302,7 @@ class MultiTaskModel(keras.Model):
                 batch_size=batch_size,
                 epochs=epochs,
                 verbose=verbose,
-                callbacks=_with_checks(callbacks, SameStart(), LabelCheck()),
+                callbacks=with_own(callbacks, self.tasks, verbose, SameStart(), LabelCheck()),
                 validation_split=validation_split,
                 validation_data=validation_data,
                 shuffle=shuffle,
@@ -324,7 +328,7 @@ class MultiTaskModel(keras.Model):
         self._assert_compile_called("evaluate")
         if not kwargs.get("_use_cached_eval_dataset"):
             x, y, sample_weight = self._prepare_some(x, y, sample_weight)
-            callbacks = _with_checks(callbacks, LabelCheck())
+            callbacks = with_own(callbacks, self.tasks, verbose, LabelCheck())
         return super().evaluate(
             x,
             y,
@@ -498,11 +502,3 @@ class MultiTaskModel(keras.Model):
         with replicas.scope_of(self):
             if self.optimizer is not None and not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
-
-
-def _with_checks(callbacks: Any, *checks: keras.callbacks.Callback) -> Any:
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        return callbacks
-    # After the user's own: one of them may restore a backup.
-    own = keras.tree.flatten(callbacks or [])
-    return [*own, *checks, BestNumber(own)]

@@ -5,30 +5,10 @@ from typing import Any
 import keras
 
 from keras_mtl.checks import check_choice, did_you_mean
-from keras_mtl.task import Task
-from keras_mtl.training.figures import by_task, lower_is_better, mean_of_main
+from keras_mtl.training.figures import lower_is_better
+from keras_mtl.training.mean_metric import MeanMetric
 
-MEAN = "val_mean"
-
-
-class MeanMetric(keras.callbacks.Callback):
-    """Adds `val_mean` to the logs: the tasks' mean main validation metric, errors negated.
-
-    It is over the tasks whose metric exists, and NaN where none does.
-    """
-
-    def __init__(self, tasks: list[Task]) -> None:
-        super().__init__()
-        self.tasks = tasks
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Adds the mean to `logs`, where the callbacks that follow read it."""
-        logs = {} if logs is None else logs
-        valid = {key[len("val_") :]: v for key, v in logs.items() if key.startswith("val_")}
-        if not valid:  # an epoch without validation
-            return
-        figures = by_task(valid, [task.name for task in self.tasks])
-        logs[MEAN] = mean_of_main(self.tasks, figures)
+__all__ = ["BestEpoch", "MeanMetric"]
 
 
 class BestEpoch(keras.callbacks.EarlyStopping):

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from keras_mtl.kinds import is_missing
+from keras_mtl.masked_numbers import masked_numbers
 from keras_mtl.task import Task, given_chain
 from keras_mtl.training.inputs import row_count
-from keras_mtl.training.labels import column_of, label_of
-from keras_mtl.training.masked_numbers import fill_labels, masked_numbers
+from keras_mtl.training.labels import column_of, fill_labels, label_of
 from keras_mtl.training.sample_weights import check_row_weights, prepare_sample_weights
 
 

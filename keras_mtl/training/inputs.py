@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_mtl.checks import did_you_mean
 from keras_mtl.features.input_limits import vocabulary_size
-from keras_mtl.training.masked_numbers import check_unmasked
+from keras_mtl.masked_numbers import check_unmasked
 
 
 def prepare_inputs(expected: Any, x: Any) -> Any:

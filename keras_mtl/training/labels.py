@@ -12,7 +12,6 @@ from keras import ops
 
 from keras_mtl.kinds import missing_marker
 from keras_mtl.task import Task
-from keras_mtl.training.masked_numbers import fill_labels
 
 
 @dataclass(frozen=True)
@@ -85,6 +84,26 @@ def sum_by_task(entries: Any) -> Any:
     """Sums (T,) of entries (B, ..., T, U)."""
     axes = [axis for axis in range(len(entries.shape)) if axis != len(entries.shape) - 2]
     return ops.sum(entries, axis=axes)  # (T,)
+
+
+def fill_labels(task: Task, labels: np.ma.MaskedArray) -> np.ndarray:
+    """`labels` as a plain array, with what marks a missing label of `task` where masked.
+
+    Raises:
+        ValueError: If nothing marks a missing label, and an entry is masked.
+    """
+    mask = np.ma.getmaskarray(labels)
+    if not mask.any():
+        return labels.data
+    marker = missing_marker(task, labels.dtype.kind not in "iub")
+    if marker is None:
+        raise ValueError(
+            f"Labels of task {task.name!r} must have no masked entries, since its `missing` is "
+            f"None. Received: {int(mask.sum())} masked"
+        )
+    # Not a Python number: that would not fit into unsigned labels.
+    whole = float(marker).is_integer()
+    return np.where(mask, np.array(marker, "int64" if whole else "float64"), labels.data)
 
 
 def row_weights(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_mtl.checks import check_task_keys
-from keras_mtl.training.masked_numbers import masked_numbers
+from keras_mtl.masked_numbers import masked_numbers
 
 
 def prepare_sample_weights(sample_weight: Any, known: Mapping[str, np.ndarray]) -> Any:

@@ -1,11 +1,8 @@
-"""Arrays with holes, as NumPy and pandas have them: read with their holes, and filled."""
+"""Arrays with holes, as NumPy and pandas have them: read with their holes, or refused."""
 
 from typing import Any
 
 import numpy as np
-
-from keras_mtl.kinds import missing_marker
-from keras_mtl.task import Task
 
 
 def masked_numbers(what: str, value: Any) -> np.ma.MaskedArray:
@@ -32,37 +29,13 @@ def masked_numbers(what: str, value: Any) -> np.ma.MaskedArray:
 
 def check_unmasked(what: str, value: Any) -> None:
     """Raises `ValueError` if an entry of `value`, inputs of a model, is masked."""
-    masked = int(np.ma.count_masked(with_masks(value))) if may_hold_masks(value) else 0
+    array = with_masks(value)
+    masked = int(np.ma.count_masked(array)) if isinstance(array, np.ma.MaskedArray) else 0
     if masked:
         raise ValueError(
             f"{what} must have no masked entries: a model reads numbers, so fill them, as "
             f"`x.filled(0.0)` does. Received: {masked} masked"
         )
-
-
-def fill_labels(task: Task, labels: np.ma.MaskedArray) -> np.ndarray:
-    """`labels` as a plain array, with what marks a missing label of `task` where masked.
-
-    Raises:
-        ValueError: If nothing marks a missing label, and an entry is masked.
-    """
-    mask = np.ma.getmaskarray(labels)
-    if not mask.any():
-        return labels.data
-    marker = missing_marker(task, labels.dtype.kind not in "iub")
-    if marker is None:
-        raise ValueError(
-            f"Labels of task {task.name!r} must have no masked entries, since its `missing` is "
-            f"None. Received: {int(mask.sum())} masked"
-        )
-    # Not a Python number: that would not fit into unsigned labels.
-    whole = float(marker).is_integer()
-    return np.where(mask, np.array(marker, "int64" if whole else "float64"), labels.data)
-
-
-def may_hold_masks(value: Any) -> bool:
-    """Whether `value` is a masked array, or a list, which may hold some."""
-    return isinstance(value, np.ma.MaskedArray | list | tuple)
 
 
 def with_masks(value: Any) -> Any:
