@@ -21,6 +21,7 @@ from keras_mtl.training.groups import group_tasks
 from keras_mtl.training.heads import TrainingGraph
 from keras_mtl.training.inputs import prepare_inputs, row_count
 from keras_mtl.training.label_check import LabelCheck
+from keras_mtl.training.masked_batches import marked_batches
 from keras_mtl.training.objective import Objective
 from keras_mtl.training.outputs import bear_tasks, check_names, graph_arguments, tasks_of
 from keras_mtl.training.packed_logs import PackedLogs
@@ -294,6 +295,7 @@ class MultiTaskModel(keras.Model):
             validation_data = self._prepare_some(
                 *keras.utils.unpack_x_y_sample_weight(validation_data)
             )
+        validation_data = marked_batches(self.tasks, validation_data)
         self._use_class_weights(configuration.class_weights_by_task(self.tasks, class_weight))
         try:
             return super().fit(
@@ -460,7 +462,7 @@ class MultiTaskModel(keras.Model):
 
     def _prepare(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[Any, Any, Any]:
         """What is held in arrays, checked; datasets, which bring their own labels, stay."""
-        x = prepare_inputs(self.input, x)
+        x = marked_batches(self.tasks, prepare_inputs(self.input, x))
         if y is not None or row_count(x) is not None:
             shapes = {name: output.shape for name, output in self.output.items()}
             y, sample_weight = prepare_arrays(self.tasks, shapes, x, y, sample_weight)

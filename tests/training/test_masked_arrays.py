@@ -108,6 +108,49 @@ def test_masked_labels_are_missing_whichever_way_they_come(made, way):
     assert all(abs(shown[name] - expected[name]) > 1e-3 for name in expected if "loss" in name)
 
 
+class Batches(keras.utils.PyDataset):
+    """Whole batches, and how often an epoch has ended."""
+
+    def __init__(self, *arrays):
+        super().__init__()
+        self._arrays, self.epochs = arrays, 0
+
+    def __len__(self):
+        return 1
+
+    def on_epoch_end(self):
+        self.epochs += 1
+
+    def __getitem__(self, index):
+        return self._arrays
+
+
+def generator(*arrays):
+    yield arrays
+
+
+@pytest.mark.parametrize("form", [Batches, generator])
+def test_masked_labels_of_batches_are_missing(made, form):
+    expected = figures(made, "evaluate", MARKED)
+    y = {name: masked(column) for name, column in LABELS.items()}
+    found = made.model.evaluate(form(made.x, y), return_dict=True, verbose=0)
+    assert found == pytest.approx(expected, rel=1e-6)
+    logs = made.model.fit(made.x, MARKED, validation_data=form(made.x, y), verbose=0).history
+    assert logs["val_price_loss"] == pytest.approx([expected["price_loss"]])
+    for batch, match in (
+        ((np.ma.array(made.x, mask=np.eye(ROWS)), y), "Inputs must have no masked"),
+        ((made.x, y, np.ma.array(np.ones(ROWS), mask=HIDDEN)), "weights must have no masked"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            made.model.evaluate(form(*batch), verbose=0)
+
+
+def test_a_data_set_of_batches_stays_what_it_is(made):
+    batches = Batches(made.x, MARKED)
+    made.model.fit(batches, epochs=2, verbose=0)
+    assert batches.epochs >= 2
+
+
 def test_plain_labels_of_one_task_are_missing_where_masked():
     rows = own_heads(["a"], {"a": LOGITS["click"]})
     rows.model.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
