@@ -11,6 +11,7 @@ from keras_mtl.serving.onnx_model import export_onnx
 from keras_mtl.serving.saved_model import export_saved_model
 from keras_mtl.task import Task, as_config, as_tasks
 from keras_mtl.training import configuration, file_formats, replicas, saved_names, seeds
+from keras_mtl.training.callbacks import with_own
 from keras_mtl.training.class_weights import ClassWeights
 from keras_mtl.training.data import as_label_dict, prepare_arrays
 from keras_mtl.training.dataset_labels import check_dataset_labels
@@ -21,14 +22,16 @@ from keras_mtl.training.heads import TrainingGraph
 from keras_mtl.training.inputs import prepare_inputs, row_count, unwrap
 from keras_mtl.training.label_check import LabelCheck
 from keras_mtl.training.layer_losses import separate_losses
+from keras_mtl.training.masked_batches import marked_batches
 from keras_mtl.training.optimizer_hook import hook
 from keras_mtl.training.outputs import bear_tasks, check_names, graph_arguments, tasks_of
 from keras_mtl.training.routing_tracker import RoutingTracker, routing_tracker
 from keras_mtl.training.same_start import SameStart
+from keras_mtl.training.spaces import joint_predictions
 from keras_mtl.training.step import is_stepping, step_of
 from keras_mtl.training.step_loss import StepLoss
 from keras_mtl.training.task_metrics import TaskMetrics
-from keras_mtl.training.tracker import LossTracker
+from keras_mtl.training.tracker import LossTracker, running_logs
 
 
 @keras_mtl_export
@@ -233,7 +236,7 @@ class MultiTaskModel(keras.Model):
 
     def train_step(self, *args: Any) -> Any:
         """One step of the optimizer."""
-        with step_of(self):
+        with step_of(self), running_logs():
             return super().train_step(*args)
 
     def test_step(self, *args: Any) -> Any:
@@ -313,6 +316,10 @@ class MultiTaskModel(keras.Model):
         class weights by task name, which hold for `loss` and `val_loss` of this call in place of
         the tasks' own; `sample_weight` may be given for some tasks only.
 
+        Of more than 8 tasks the progress bar shows `loss` and the mean of each metric over the
+        tasks; the history holds all figures. With validation data it also holds `val_mean`, the
+        mean of the tasks' main metrics, errors negated.
+
         Raises:
             ValueError: If labels are missing for a task, have a wrong shape or are outside what the
                 task allows.
@@ -324,6 +331,7 @@ class MultiTaskModel(keras.Model):
                 *keras.utils.unpack_x_y_sample_weight(validation_data)
             )
         check_dataset_labels(self.tasks, validation_data)
+        validation_data = marked_batches(self.tasks, validation_data)
         by_task = configuration.class_weights_by_task(self.tasks, class_weight)
         with self._class_weights.of_fit(self, by_task):
             return run_loop(
@@ -335,7 +343,7 @@ class MultiTaskModel(keras.Model):
                 batch_size=batch_size,
                 epochs=epochs,
                 verbose=verbose,
-                callbacks=_with_checks(callbacks, SameStart(), LabelCheck()),
+                callbacks=with_own(callbacks, self.tasks, verbose, SameStart(), LabelCheck()),
                 validation_split=validation_split,
                 validation_data=validation_data,
                 shuffle=shuffle,
@@ -359,7 +367,7 @@ class MultiTaskModel(keras.Model):
         self._assert_compile_called("evaluate")
         if not kwargs.get("_use_cached_eval_dataset"):
             x, y, sample_weight = self._prepare_some(x, y, sample_weight)
-            callbacks = _with_checks(callbacks, LabelCheck())
+            callbacks = with_own(callbacks, self.tasks, verbose, LabelCheck())
         return run_loop(
             "evaluate",
             self,
@@ -430,11 +438,14 @@ class MultiTaskModel(keras.Model):
         steps: int | None = None,
         callbacks: Any = None,
     ) -> Any:
-        """Predictions by task name, with the arguments of `keras.Model.predict`."""
+        """Predictions by task name, with the arguments of `keras.Model.predict`.
+
+        A task that is trained on all rows also has its product with what it is given, `NAME_joint`.
+        """
         x = prepare_inputs(self.input, x, self.features)
         if row_count(x) == 0:  # Keras has no answer to it
             return self.predict_on_batch(x)
-        return run_loop(
+        predictions = run_loop(
             "predict",
             self,
             self._has_auto_steps,
@@ -444,6 +455,7 @@ class MultiTaskModel(keras.Model):
             steps=steps,
             callbacks=callbacks,
         )
+        return joint_predictions(self.tasks, predictions)
 
     def train_on_batch(
         self,
@@ -476,8 +488,9 @@ class MultiTaskModel(keras.Model):
         return super().test_on_batch(*self._prepare(x, y, sample_weight), return_dict=return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
-        """Predictions of one batch by task name."""
-        return super().predict_on_batch(prepare_inputs(self.input, x, self.features))
+        """Predictions of one batch, as of `predict`."""
+        predictions = super().predict_on_batch(prepare_inputs(self.input, x, self.features))
+        return joint_predictions(self.tasks, predictions)
 
     def check_labels(self) -> None:
         """Raises `ValueError` if labels since the last reset were not what their tasks allow.
@@ -493,6 +506,7 @@ class MultiTaskModel(keras.Model):
         """What is held in arrays, checked; datasets, which bring their own labels, stay."""
         x = prepare_inputs(self.input, x, self.features)
         check_dataset_labels(self.tasks, x)
+        x = marked_batches(self.tasks, x)
         if y is not None or row_count(x) is not None:
             shapes = {name: output.shape for name, output in self.output.items()}
             y, sample_weight = prepare_arrays(self.tasks, shapes, x, y, sample_weight)
@@ -518,10 +532,3 @@ class MultiTaskModel(keras.Model):
         with replicas.scope_of(self):
             if self.optimizer is not None and not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
-
-
-def _with_checks(callbacks: Any, *checks: keras.callbacks.Callback) -> Any:
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        return callbacks
-    # After the user's own: one of them may restore a backup.
-    return [*keras.tree.flatten(callbacks or []), *checks]

@@ -29,7 +29,8 @@ class Task:
 
     with sample weights `w`, class weights `c` and `n` the *number* of labelled entries. An entry is
     a row (binary, multiclass), a column of a row (multilabel, several regression targets) or a
-    pixel of a dense label.
+    pixel of a dense label. Where no entry is labelled, `NAME_loss` and the task's metrics are NaN,
+    and `loss` is over the other tasks.
 
     Args:
         name: Letters, digits, `_`, `.` and `-`. The key of the task's labels, predictions, losses
@@ -37,13 +38,16 @@ class Task:
         kind: `"binary"`, `"multiclass"`, `"multilabel"` or `"regression"`.
         units: Classes of a multiclass task, columns of a multilabel or regression task; 1
             otherwise.
-        missing: What marks a missing label: `"auto"` (NaN in floats, -1 in integers), a number, or
-            None.
+        missing: What marks a missing label: `"auto"` (NaN in floats, -1 in integers; of a
+            regression task NaN alone), a number, or None. Masked entries are missing as well.
         given: Name of a binary task: this task exists only where that label is 1. An unknown label
             there leaves the row out.
         trained_on: `"given"` puts the loss on the rows where the task exists; `"all"` puts it on
             the product of the probabilities along the `given` chain over all rows (the entire
-            space, as ESMM).
+            space, as ESMM). Then `NAME`, in predictions and exports, is the probability given the
+            chain, and `NAME_joint` the product; `NAME_loss` is of the product over all rows,
+            `NAME_auc` of `NAME` over the rows where the task exists, and `NAME_joint_auc`, logged
+            with the kind's own metrics, of the product over all rows.
         weight_column: Name, or names, of columns in the labels dict that hold row weights.
         group_column: Name of the column in the labels dict that holds a row's group. It is saved
             with the task; no metric reads it yet.

@@ -31,9 +31,8 @@ class AUC(keras.metrics.Metric):
     logits lie in a band 0.1 wide. The histograms of batches and of replicas add up.
 
     An entry of weight 0 changes nothing, whatever its label and prediction, NaN included. NaN in
-    any other entry makes the result NaN. Where a label has no positive or no negative entry the
-    curve does not exist, and the result is 0.5, the value of a random ranking: a number, so that
-    callbacks which compare it go on working.
+    any other entry makes the result NaN. So does a label without positive or without negative
+    entries: its curve does not exist, and no number would be true of it.
 
     Args:
         num_thresholds: Integer of at least 2, bins per label, rounded up to a power of two. By
@@ -43,7 +42,7 @@ class AUC(keras.metrics.Metric):
         num_labels: `None` for one curve over all entries, or the number `L` of labels, for one
             curve each.
         average: With `num_labels`, `"macro"` for the mean over the labels that have both classes
-            (0.5 if none has) or `None` for one value per label.
+            (NaN if none has) or `None` for one value per label.
         name: String.
         dtype: Data type policy of the metric; the histograms are float32 in any case.
 
@@ -134,7 +133,7 @@ class AUC(keras.metrics.Metric):
             positives = lower_positives + upper_positives
         pairs = ops.squeeze(positives * negatives, axis=-1)  # (L,)
         exists = ops.not_equal(pairs, 0)
-        areas = ops.where(exists, won / ops.where(exists, pairs, 1.0), 0.5)
+        areas = ops.where(exists, won / ops.where(exists, pairs, 1.0), np.nan)
         return areas if self.num_labels and self.average is None else masked_mean(areas, exists)
 
     def _entries(self, y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
@@ -229,7 +228,7 @@ def broadcast_weights(sample_weight: Any, y_pred: Any) -> Any:
 
 
 def masked_mean(values: Any, mask: Any) -> Any:
-    """Mean of `values` where `mask` is set; 0.5 where it is set nowhere."""
-    mask = ops.cast(mask, values.dtype)
-    count = ops.sum(mask)
-    return ops.where(count > 0, ops.sum(values * mask) / ops.maximum(count, 1.0), 0.5)
+    """Mean of `values` where `mask` is set; NaN where it is set nowhere."""
+    total = ops.sum(ops.where(mask, values, 0.0))
+    count = ops.sum(ops.cast(mask, values.dtype))
+    return ops.where(count > 0, total / ops.maximum(count, 1.0), np.nan)

@@ -1,47 +1,12 @@
 """Figures of a task: which one counts, which way is up, and exact ranking in NumPy."""
 
-from collections.abc import Iterable, Mapping
-
 import numpy as np
 
+from keras_mtl.kinds import is_missing
 from keras_mtl.task import Task
+from keras_mtl.training.figures import by_task, lower_is_better, primary_metric
 
-_PRIMARY = {"binary": "auc", "multiclass": "accuracy", "multilabel": "auc", "regression": "mse"}
-_ERRORS = ("loss", "mse", "mae", "rmse", "error", "entropy", "deviance")
-
-
-def by_task(logs: Mapping[str, float], names: Iterable[str]) -> dict[str, dict[str, float]]:
-    """Logs `income_auc`, `income_loss`, ... as `{"income": {"auc": ..., "loss": ...}}`.
-
-    Example:
-        >>> by_task({"loss": 3.0, "a_loss": 1.0, "a_b_loss": 2.0}, ["a", "a_b"])
-        {'a': {'loss': 1.0}, 'a_b': {'loss': 2.0}}
-    """
-    longest_first = sorted(names, key=len, reverse=True)
-    found: dict[str, dict[str, float]] = {name: {} for name in sorted(longest_first)}
-    for key, value in logs.items():
-        owner = next((name for name in longest_first if key.startswith(f"{name}_")), None)
-        if owner is not None:
-            found[owner][key[len(owner) + 1 :]] = float(value)
-    return found
-
-
-def primary_metric(task: Task, metrics: Iterable[str]) -> str:
-    """What a task is judged by: its kind's own metric, else the first, else the loss."""
-    metrics = list(metrics)
-    if _PRIMARY[task.kind] in metrics:
-        return _PRIMARY[task.kind]
-    return next((metric for metric in metrics if metric != "loss"), "loss")
-
-
-def lower_is_better(metric: str) -> bool:
-    """Whether a figure is an error: losses, deviations.
-
-    Example:
-        >>> lower_is_better("mse"), lower_is_better("auc")
-        (True, False)
-    """
-    return any(word in metric.lower() for word in _ERRORS)
+__all__ = ["by_task", "exact_auc", "known_rows", "lower_is_better", "primary_metric"]
 
 
 def exact_auc(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -71,8 +36,4 @@ def known_rows(task: Task, truth: np.ndarray) -> np.ndarray:
         >>> known_rows(Task("a"), np.array([1, -1, 0]))
         array([ True, False,  True])
     """
-    if task.missing is None:
-        return np.ones(truth.shape, bool)
-    if task.missing != "auto":
-        return truth != task.missing
-    return ~np.isnan(truth) if truth.dtype.kind == "f" else truth != -1
+    return ~is_missing(task, truth)

@@ -157,6 +157,7 @@ def _fit(
         "epochs": len(history.epoch),
         "best_epoch": best.best_epoch + 1,
         "monitor": settings.selection["monitor"],
-        "best_value": float(best.best),
+        # No epoch is the best where the figure exists in none.
+        "best_value": math.nan if best.best is None else float(best.best),
         "experts": kept_load(history.history, best.best_epoch),
     }

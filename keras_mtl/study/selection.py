@@ -5,30 +5,10 @@ from typing import Any
 import keras
 
 from keras_mtl.checks import check_choice, did_you_mean
-from keras_mtl.study.measures import by_task, lower_is_better, primary_metric
-from keras_mtl.task import Task
+from keras_mtl.training.figures import lower_is_better
+from keras_mtl.training.mean_metric import MeanMetric
 
-MEAN = "val_mean"
-
-
-class MeanMetric(keras.callbacks.Callback):
-    """Adds `val_mean` to the logs: the tasks' mean main validation metric, errors negated."""
-
-    def __init__(self, tasks: list[Task]) -> None:
-        super().__init__()
-        self.tasks = tasks
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Adds the mean to `logs`, where the callbacks that follow read it."""
-        logs = {} if logs is None else logs
-        valid = {key[len("val_") :]: v for key, v in logs.items() if key.startswith("val_")}
-        figures = by_task(valid, [task.name for task in self.tasks])
-        total = 0.0
-        for task in self.tasks:
-            metric = primary_metric(task, figures[task.name])
-            value = figures[task.name][metric]
-            total += -value if lower_is_better(metric) else value
-        logs[MEAN] = total / len(self.tasks)
+__all__ = ["BestEpoch", "MeanMetric"]
 
 
 class BestEpoch(keras.callbacks.EarlyStopping):

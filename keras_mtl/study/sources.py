@@ -16,6 +16,7 @@ from keras_mtl.study.run_settings import RunSettings
 from keras_mtl.study.schema import load_function
 from keras_mtl.study.signatures import arguments_of
 from keras_mtl.task import Task
+from keras_mtl.training.data import plain_labels
 
 Labels = Mapping[str, np.ndarray]
 
@@ -91,8 +92,10 @@ def _load(source: str, arguments: str, table: str, tasks: str) -> StudyData:
     data = load_function(source)(**json.loads(arguments))
     encoder = _adapted(data, json.loads(table))
     parts = (data.train, data.valid, data.test)
-    train, valid, test = ((_encoded(part, encoder), part.labels) for part in parts)
     made = [Task(**task) for task in json.loads(tasks)]
+    train, valid, test = (
+        (_encoded(part, encoder), plain_labels(made, part.labels)) for part in parts
+    )
     return StudyData(data, made, encoder, train, valid, test)
 
 

@@ -21,6 +21,7 @@ NAME = "boosted_trees"
 ARGUMENTS = {"learning_rate": 0.1, "max_iter": 500, "early_stopping": True}
 NOT_MEASURED = ("parameters", "parameters_with_embeddings", "epochs", "best_epoch", "monitor")
 _MOST_CATEGORIES = 254
+_FIGURES = {"binary": ("auc",), "multiclass": ("accuracy",), "regression": ("mse", "mae")}
 
 
 def tree_settings(settings: RunSettings) -> RunSettings:
@@ -129,6 +130,8 @@ def _fitted(
 def _measured(task: Task, model: Any, matrix: np.ndarray, labels: Any) -> dict[str, float]:
     truth = np.asarray(labels[task.name]).reshape(-1)
     known = known_rows(task, truth)
+    if not known.any():
+        return dict.fromkeys(_FIGURES[task.kind], float("nan"))
     truth, matrix = truth[known], matrix[known]
     if task.kind == "binary":
         return {"auc": exact_auc(truth, model.predict_proba(matrix)[:, 1])}

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from keras_mtl.kinds import is_missing
+from keras_mtl.masked_numbers import masked_numbers
 from keras_mtl.task import Task, given_chain
-from keras_mtl.training.inputs import as_numbers, row_count
-from keras_mtl.training.labels import column_of, label_of
+from keras_mtl.training.inputs import row_count
+from keras_mtl.training.labels import column_of, fill_labels, label_of
 from keras_mtl.training.sample_weights import check_row_weights, prepare_sample_weights
 
 
@@ -47,10 +49,7 @@ def prepare_arrays(
         sample_weight: None, one array for all tasks, or a dict of arrays by task name.
     """
     y = as_label_dict(tasks, y)
-    columns = {task.name: label_of(task, y) for task in tasks}
-    labels = {
-        name: as_numbers(f"Labels of task {name!r}", column) for name, column in columns.items()
-    }
+    labels = {task.name: _filled(task, label_of(task, y)) for task in tasks}
     for task in tasks:
         check_array(task, labels[task.name], shapes[task.name])
     check_rows(x, labels)
@@ -87,13 +86,17 @@ def check_array(task: Task, labels: np.ndarray, output_shape: tuple[Any, ...]) -
         raise ValueError(
             f"Labels of task {task.name!r} must have shape {wanted}. Received: shape={labels.shape}"
         )
-    known = labels[~_missing(task, labels)]
+    known = labels[~is_missing(task, labels)]
     allowed, words = _allowed(task, known)
     if not allowed.all():
         raise ValueError(
             f"Labels of task {task.name!r} must be {words} or marked missing. "
             f"Received: {known[~allowed][0]} in {int((~allowed).sum())} of {labels.size} labels"
         )
+
+
+def _filled(task: Task, column: Any) -> np.ndarray:
+    return fill_labels(task, masked_numbers(f"Labels of task {task.name!r}", column))
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[Any, ...]) -> bool:
@@ -108,22 +111,31 @@ def _counted(
     labels: Mapping[str, np.ndarray],
     shapes: Mapping[str, tuple[Any, ...]],
 ) -> np.ndarray:
-    """Which labels are known, and in a row where the task exists; (B, ..., U)."""
+    """Which labels are known, and in a row where the task exists; (B, ..., U).
+
+    Of a task that is trained on all rows: in which rows its product with its parents is known.
+    """
     own = labels[task.name]
-    known = ~_missing(task, own)
+    known = ~is_missing(task, own)
     known = known.reshape(*own.shape, *[1] * (len(shapes[task.name]) - own.ndim))
-    for parent in given_chain(task, {other.name: other for other in tasks}):
-        exists = labels[parent.name].reshape(-1) == 1
-        known = known & exists.reshape(-1, *[1] * (known.ndim - 1))
-    return known
+    alive, decided = np.ones(len(own), bool), np.zeros(len(own), bool)
+    for parent in reversed(given_chain(task, {other.name: other for other in tasks})):
+        column = labels[parent.name].reshape(-1)
+        seen, is_one = ~is_missing(parent, column), column == 1
+        decided |= alive & seen & ~is_one
+        alive &= seen & is_one
+    counted = known & _as_rows(alive, known)
+    return counted | _as_rows(decided, known) if task.trained_on == "all" else counted
 
 
-def _missing(task: Task, labels: np.ndarray) -> np.ndarray:
-    if task.missing is None:
-        return np.zeros(labels.shape, bool)
-    if task.missing != "auto":
-        return labels == task.missing
-    return labels == -1 if labels.dtype.kind in "iub" else np.isnan(labels)
+def _as_rows(rows: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Rows (B,) as the first axis of `like`."""
+    return rows.reshape(-1, *[1] * (like.ndim - 1))
+
+
+def plain_labels(tasks: Sequence[Task], labels: Mapping[str, Any]) -> dict[str, Any]:
+    """`labels` with those of `tasks` as plain arrays, marked where they were masked."""
+    return {**labels, **{t.name: _filled(t, labels[t.name]) for t in tasks if t.name in labels}}
 
 
 def _allowed(task: Task, known: np.ndarray) -> tuple[np.ndarray, str]:

@@ -9,6 +9,7 @@ import numpy as np
 from keras_mtl.checks import did_you_mean
 from keras_mtl.features.input_limits import id_limits, tables_of
 from keras_mtl.features.packed_columns import PackedColumns
+from keras_mtl.masked_numbers import check_unmasked
 
 
 def prepare_inputs(expected: Any, x: Any, table: Any = None) -> Any:
@@ -142,6 +143,7 @@ def _as_array(tensor: Any, value: Any, table: Any = None) -> Any:
         is_string = tensor.dtype == "string"
         made = "" if table is None else ", which `model.features.encode(...)` makes,"
         what = f"Input {tensor.name!r}{made}"
+        check_unmasked(what, value)
         value = np.asarray(value) if is_string else as_numbers(what, value)
     shape = getattr(value, "shape", None)
     if shape is not None and not _fits(tuple(shape), tuple(tensor.shape)):

@@ -1,12 +1,16 @@
 """From the labels dict of a batch to values, masks and weights, stacked over a group's tasks."""
 
+import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
+from keras_mtl.kinds import missing_marker
 from keras_mtl.task import Task
 
 
@@ -17,18 +21,20 @@ class Labels:
     Shapes are (B, ..., T, U); multiclass labels, one class a row, have U = 1. `known` is 1.0 where
     an entry has a label that the loss and the metrics may see, `invalid` where its value is outside
     what the task allows; such an entry counts as missing in the step and is reported at the epoch's
-    end. `values` are 0 where unknown.
+    end. `values` are 0 where unknown. `integer` tells whose labels came as integers.
     """
 
     values: Any
     known: Any
     invalid: Any
     raw: Any
+    integer: tuple[bool, ...]
 
     def where(self, shown: Any) -> "Labels":
         """These labels, missing where `shown` (B, ..., 1, 1) is 0."""
         values = ops.where(shown > 0, self.values, 0.0)
-        return Labels(values, self.known * shown, self.invalid * shown, self.raw)
+        known, invalid = self.known * shown, self.invalid * shown
+        return dataclasses.replace(self, values=values, known=known, invalid=invalid)
 
 
 def label_of(task: Task, y: Mapping[str, Any]) -> Any:
@@ -64,12 +70,40 @@ def read_labels(
     """Labels of `tasks`, whose entries each have `entry_shape` (..., U) behind the batch axis."""
     columns = [_as_entries(task, label_of(task, y), entry_shape) for task in tasks]
     raw = ops.stack([ops.cast(column, "float32") for column in columns], axis=-2)  # (B, ..., T, U)
-    missing = _is_missing(raw, tasks, [keras.backend.is_float_dtype(c.dtype) for c in columns])
+    is_float = [keras.backend.is_float_dtype(column.dtype) for column in columns]
+    missing = _is_missing(raw, tasks, is_float)
     valid = _is_valid(raw, tasks[0])
     known = ops.logical_and(ops.logical_not(missing), valid)
     values = ops.where(known, raw, ops.zeros_like(raw))
     invalid = ops.logical_not(ops.logical_or(missing, valid))
-    return Labels(values, ops.cast(known, "float32"), ops.cast(invalid, "float32"), raw)
+    known, invalid = ops.cast(known, "float32"), ops.cast(invalid, "float32")
+    return Labels(values, known, invalid, raw, tuple(not is_f for is_f in is_float))
+
+
+def sum_by_task(entries: Any) -> Any:
+    """Sums (T,) of entries (B, ..., T, U)."""
+    axes = [axis for axis in range(len(entries.shape)) if axis != len(entries.shape) - 2]
+    return ops.sum(entries, axis=axes)  # (T,)
+
+
+def fill_labels(task: Task, labels: np.ma.MaskedArray) -> np.ndarray:
+    """`labels` as a plain array, with what marks a missing label of `task` where masked.
+
+    Raises:
+        ValueError: If nothing marks a missing label, and an entry is masked.
+    """
+    mask = np.ma.getmaskarray(labels)
+    if not mask.any():
+        return labels.data
+    marker = missing_marker(task, labels.dtype.kind not in "iub")
+    if marker is None:
+        raise ValueError(
+            f"Labels of task {task.name!r} must have no masked entries, since its `missing` is "
+            f"None. Received: {int(mask.sum())} masked"
+        )
+    # Not a Python number: that would not fit into unsigned labels.
+    whole = float(marker).is_integer()
+    return np.where(mask, np.array(marker, "int64" if whole else "float64"), labels.data)
 
 
 def row_weights(
@@ -93,6 +127,8 @@ def class_weights(task: Task, overrides: Mapping[str, Any]) -> list[float] | Non
 
 
 def _as_entries(task: Task, label: Any, entry_shape: tuple[Any, ...]) -> Any:
+    if isinstance(label, np.ma.MaskedArray):
+        label = fill_labels(task, label)
     label = ops.convert_to_tensor(label)
     rank = len(entry_shape) + 1
     if len(label.shape) == rank - 1 and entry_shape[-1] == 1:
@@ -115,22 +151,16 @@ def _or_flat(entry_shape: tuple[Any, ...]) -> str:
 
 
 def _is_missing(raw: Any, tasks: Sequence[Task], is_float: Sequence[bool]) -> Any:
-    nan = [is_f and task.missing == "auto" for task, is_f in zip(tasks, is_float, strict=True)]
-    markers = [_marker(task, is_f) for task, is_f in zip(tasks, is_float, strict=True)]
+    markers = [missing_marker(task, is_f) for task, is_f in zip(tasks, is_float, strict=True)]
+    by_nan = [marker is not None and math.isnan(marker) for marker in markers]
     missing = ops.zeros_like(raw, dtype="bool")
-    if any(nan):
-        missing = ops.logical_and(ops.isnan(raw), ops.expand_dims(ops.array(nan), -1))
-    if any(marker is not None for marker in markers):
-        # A marker that no label can equal stands for a task without one.
-        marker = ops.array([float("nan") if m is None else m for m in markers], dtype="float32")
-        missing = ops.logical_or(missing, raw == ops.expand_dims(marker, -1))
+    if any(by_nan):
+        missing = ops.logical_and(ops.isnan(raw), ops.expand_dims(ops.array(by_nan), -1))
+    if any(marker is not None and not nan for marker, nan in zip(markers, by_nan, strict=True)):
+        # No label equals NaN, which stands for a task without a marker.
+        values = ops.array([math.nan if m is None else m for m in markers], dtype="float32")
+        missing = ops.logical_or(missing, raw == ops.expand_dims(values, -1))
     return missing
-
-
-def _marker(task: Task, is_float: bool) -> float | None:
-    if task.missing == "auto":
-        return None if is_float else -1.0
-    return task.missing  # type: ignore[return-value]
 
 
 def _is_valid(raw: Any, task: Task) -> Any:

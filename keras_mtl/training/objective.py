@@ -6,10 +6,11 @@ from typing import Any
 
 from keras import ops
 
-from keras_mtl.losses.entries import joint_crossentropy, log_probability
 from keras_mtl.task import Task
-from keras_mtl.training.groups import TaskGroup, weigh
-from keras_mtl.training.spaces import joint_labels
+from keras_mtl.training.groups import Entries, TaskGroup
+from keras_mtl.training.joint import Joint
+from keras_mtl.training.label_doubts import doubts_of
+from keras_mtl.training.labels import sum_by_task
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class TaskSums:
     counts: Any  # labelled entries
     invalid: Any  # labels that the task does not allow
     invalid_values: Any  # and the sum of their values
+    doubts: Any | None  # (3, T), see `doubts_of`; None where no label can be doubtful
 
 
 class Objective:
@@ -32,7 +34,11 @@ class Objective:
 
     def __init__(self, tasks: Sequence[Task], groups: Sequence[TaskGroup]) -> None:
         self._groups = list(groups)
-        self._group_of = {name: group for group in groups for name in group.names}
+        self._joints = {
+            group.task.name: Joint(group, groups)
+            for group in groups
+            if group.task.trained_on == "all"
+        }
         grouped = [name for group in groups for name in group.names]
         self._order = [grouped.index(task.name) for task in tasks]
 
@@ -44,25 +50,45 @@ class Objective:
         class_weight: Mapping[str, Any],
     ) -> TaskSums:
         """Sums of a batch, from the training graph's outputs."""
+        entries = [group.entries(outputs, y, sample_weight) for group in self._groups]
         sums = [
-            self._sums(group, outputs, y, sample_weight, class_weight) for group in self._groups
+            self._sums(group, of_group, outputs, y, sample_weight, class_weight)
+            for group, of_group in zip(self._groups, entries, strict=True)
         ]
-        joined = [ops.concatenate(part) for part in zip(*sums, strict=True)]
-        if self._order != list(range(len(self._order))):
-            joined = [ops.take(part, self._order) for part in joined]
-        return TaskSums(*joined)
+        losses, counts, invalid, invalid_values = (
+            self._in_order(ops.concatenate(part)) for part in zip(*sums, strict=True)
+        )
+        doubts = [doubts_of(g, e.labels, y) for g, e in zip(self._groups, entries, strict=True)]
+        return TaskSums(losses, counts, invalid, invalid_values, self._joined(doubts))
+
+    def _in_order(self, by_group: Any) -> Any:
+        """(..., T) in the order of the model's tasks, from that of the groups."""
+        if self._order == list(range(len(self._order))):
+            return by_group
+        return ops.take(by_group, self._order, axis=-1)
+
+    def _joined(self, doubts: Sequence[Any]) -> Any | None:
+        if all(of_group is None for of_group in doubts):
+            return None
+        full = [
+            ops.zeros((3, len(group.tasks))) if of_group is None else of_group
+            for group, of_group in zip(self._groups, doubts, strict=True)
+        ]
+        return self._in_order(ops.concatenate(full, axis=-1))  # (3, T)
 
     def _sums(
         self,
         group: TaskGroup,
+        entries: Entries,
         outputs: Mapping[str, Any],
         y: Mapping[str, Any],
         sample_weight: Any,
         class_weight: Mapping[str, Any],
     ) -> tuple[Any, Any, Any, Any]:
-        entries = group.entries(outputs, y, sample_weight)
         if group.task.trained_on == "all":
-            losses, mask, weights, values = self._joint(group, outputs, y, sample_weight)
+            joint = self._joints[group.task.name].entries(outputs, y, sample_weight)
+            losses, mask, weights = joint.losses(), joint.mask, joint.weights
+            values = joint.labels
         else:
             losses, mask, weights = group.entry_losses(entries)
             values = entries.labels.values
@@ -71,31 +97,8 @@ class Objective:
             weights = weights * factors
         invalid = entries.labels.invalid
         return (
-            _sum_by_task(losses * weights),
-            _sum_by_task(mask),
-            _sum_by_task(invalid),
-            _sum_by_task(ops.where(invalid > 0, entries.labels.raw, 0.0)),
+            sum_by_task(losses * weights),
+            sum_by_task(mask),
+            sum_by_task(invalid),
+            sum_by_task(ops.where(invalid > 0, entries.labels.raw, 0.0)),
         )
-
-    def _joint(
-        self, group: TaskGroup, outputs: Mapping[str, Any], y: Mapping[str, Any], sample_weight: Any
-    ) -> tuple[Any, Any, Any, Any]:
-        """Cross-entropy of the product of probabilities along the chain, where it is known."""
-        chain = [*reversed(group.chains[0]), group.task]
-        labels, mask = (ops.expand_dims(x, -2) for x in joint_labels(chain, y))  # (B, 1, 1)
-        if (shown := group.shown(outputs)) is not None:
-            labels, mask = ops.where(shown > 0, labels, 0.0), mask * shown
-        logs = [self._log_probability(task, outputs, mask) for task in chain]
-        weights = weigh(group.tasks, y, sample_weight, mask)
-        return joint_crossentropy(labels, logs), mask, weights, labels
-
-    def _log_probability(self, task: Task, outputs: Mapping[str, Any], mask: Any) -> Any:
-        group = self._group_of[task.name]
-        index = group.names.index(task.name)
-        own = group.outputs(outputs)[..., index : index + 1, :]  # (B, 1, 1)
-        return log_probability(group.where_known(own, mask > 0), group.is_logits)
-
-
-def _sum_by_task(entries: Any) -> Any:
-    axes = [axis for axis in range(len(entries.shape)) if axis != len(entries.shape) - 2]
-    return ops.sum(entries, axis=axes)  # (T,)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_mtl.checks import check_task_keys
-from keras_mtl.training.inputs import as_numbers
+from keras_mtl.masked_numbers import masked_numbers
 
 
 def prepare_sample_weights(sample_weight: Any, known: Mapping[str, np.ndarray]) -> Any:
@@ -29,7 +29,7 @@ def prepare_sample_weights(sample_weight: Any, known: Mapping[str, np.ndarray]) 
             else check_row_weights(_argument(name), sample_weight[name], labels)
             for name, labels in known.items()
         }
-    weights = as_numbers("Argument `sample_weight`", sample_weight)
+    weights = masked_numbers("Argument `sample_weight`", sample_weight)
     if weights.ndim != 1 and len(known) > 1:
         raise ValueError(
             "Argument `sample_weight` must have shape (B,), or be a dict by task name. "
@@ -37,16 +37,17 @@ def prepare_sample_weights(sample_weight: Any, known: Mapping[str, np.ndarray]) 
         )
     for name, labels in known.items():
         check_row_weights(_argument(name), weights, labels)
-    return weights
+    return weights.filled(0)
 
 
 def check_row_weights(what: str, weights: Any, known: np.ndarray) -> np.ndarray:
     """`weights` of rows, pixels or entries as an array.
 
     Raises:
-        ValueError: If they do not fit the labels, or are NaN or infinite where a label is known.
+        ValueError: If they do not fit the labels, or are NaN, infinite or masked where a label is
+            known.
     """
-    array = as_numbers(what, weights)
+    array = masked_numbers(what, weights)
     shape = known.shape[: array.ndim]
     fits = array.ndim > 0 and len(shape) == array.ndim and len(array) == len(known)
     if not fits or any(
@@ -57,13 +58,14 @@ def check_row_weights(what: str, weights: Any, known: np.ndarray) -> np.ndarray:
             f"Received: shape={array.shape}, labels of shape={known.shape}"
         )
     later = (1,) * (known.ndim - array.ndim)
-    spoiled = ~np.isfinite(array.reshape(*array.shape, *later)) & known
+    usable = np.isfinite(array.data) & ~np.ma.getmaskarray(array)
+    spoiled = ~usable.reshape(*array.shape, *later) & known
     if spoiled.any():
         raise ValueError(
             f"{what} must be finite where there is a label. "
-            f"Received: NaN or infinite weights of {int(spoiled.sum())} labels"
+            f"Received: NaN, infinite or masked weights of {int(spoiled.sum())} labels"
         )
-    return array
+    return array.filled(0)
 
 
 def _argument(task: str) -> str:

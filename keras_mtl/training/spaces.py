@@ -1,12 +1,13 @@
 """Sample spaces: on which rows a task that depends on another one exists."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras import ops
 
-from keras_mtl.task import Task
-from keras_mtl.training.labels import read_labels
+from keras_mtl.task import JOINT_SUFFIX, Task, given_chain
+from keras_mtl.training.labels import Labels, read_labels, sum_by_task
 
 
 def existence(chain: Sequence[Task], y: Mapping[str, Any], like: Any) -> Any:
@@ -36,3 +37,35 @@ def joint_labels(chain: Sequence[Task], y: Mapping[str, Any]) -> tuple[Any, Any]
         decided = decided + alive * known * (1.0 - value)
         alive = alive * known * value
     return alive, decided + alive
+
+
+def contradictions(chains: Sequence[Sequence[Task]], y: Mapping[str, Any], labels: Labels) -> Any:
+    """How many binary labels are 1 where a task of their chain is known to be 0; (T,).
+
+    Args:
+        chains: What each task of `labels` is given.
+        y: Labels by task.
+        labels: Labels of binary tasks.
+    """
+    parents = {parent.name: parent for chain in chains for parent in chain}
+    of_parents = read_labels(list(parents.values()), y, (1,))  # (B, N, 1)
+    refuted = of_parents.known * ops.cast(of_parents.values == 0, "float32")
+    above = [[float(name in [p.name for p in chain]) for chain in chains] for name in parents]
+    nowhere = ops.matmul(refuted[..., 0], ops.array(above, dtype="float32")) > 0  # (B, T)
+    between = [1] * (len(labels.values.shape) - 3)
+    nowhere = ops.reshape(nowhere, (-1, *between, len(chains), 1))  # (B, ..., T, 1)
+    ones = ops.logical_and(labels.values == 1, nowhere)
+    return sum_by_task(ops.cast(ones, "float32") * labels.known)
+
+
+def joint_predictions(tasks: Sequence[Task], predictions: Mapping[str, Any]) -> dict[str, Any]:
+    """`predictions` by task name, and by `NAME_joint` the products of tasks trained on all rows."""
+    by_name = {task.name: task for task in tasks}
+    chains = {
+        task.name: [task, *given_chain(task, by_name)] for task in tasks if task.trained_on == "all"
+    }
+    products = {
+        name + JOINT_SUFFIX: math.prod(predictions[link.name] for link in chain)  # (B, 1)
+        for name, chain in chains.items()
+    }
+    return {**predictions, **products}

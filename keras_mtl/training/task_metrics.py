@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_mtl.checks import check_identifier
@@ -12,27 +13,36 @@ from keras_mtl.metrics.auc import AUC
 from keras_mtl.task import as_config
 from keras_mtl.training.data import as_label_dict
 from keras_mtl.training.groups import Entries, TaskGroup
+from keras_mtl.training.joint import Joint
+from keras_mtl.training.joint_metric import JointAUC
 from keras_mtl.training.predictions import of_predictions
+from keras_mtl.training.seen_metric import SeenMetric
 
 
 class TaskMetrics(keras.metrics.Metric):
     """Every task's metrics, from the training graph's outputs; results are keyed `TASK_METRIC`.
 
     A metric sees labelled entries only, weighted by mask times sample weights, never by class
-    weights.
+    weights. It is NaN where its task had none.
     """
 
     def __init__(self, groups: Sequence[TaskGroup], own: Mapping[str, Sequence[Any]]) -> None:
         super().__init__(name="task_metrics")
         self._groups = list(groups)
         self._of_group = [
-            [TaskMetric(metric, group) for metric in own[group.task.name]]
+            [SeenMetric(TaskMetric(metric, group)) for metric in own[group.task.name]]
             if group.task.name in own
             else _default_metrics(group)
             for group in groups
         ]
+        self._joint = [
+            JointAUC(group.task.name)
+            for group in groups
+            if group.task.trained_on == "all" and group.task.name not in own
+        ]
+        counts = [m.count for ms in self._of_group for m in ms if isinstance(m, SeenMetric)]
         # Keras finds the state of what is listed here.
-        self._listed = [metric.metric for metrics in self._of_group for metric in metrics]
+        self._listed = [*(metric.metric for metric in self._all()), *counts]
 
     def update_state(
         self, y: Any, predictions: Mapping[str, Any], sample_weight: Any | None = None
@@ -57,29 +67,29 @@ class TaskMetrics(keras.metrics.Metric):
                 entries = group.entries(outputs, y, weights)
                 for metric in metrics:
                     metric.update(group, entries)
+        group_of = {group.task.name: group for group in groups}
+        for metric in self._joint:
+            metric.update(Joint(group_of[metric.task], groups), outputs, y, weights)
 
     def result(self) -> dict[str, Any]:
         """The value of every metric of every task."""
         return {
             f"{task}_{metric.metric.name}": value
-            for metrics in self._of_group
-            for metric in metrics
+            for metric in self._all()
             for task, value in metric.results().items()
         }
 
     def result_names(self) -> list[str]:
         """The keys of `result`, without computing it."""
-        return [
-            f"{task}_{metric.metric.name}"
-            for metrics in self._of_group
-            for metric in metrics
-            for task in metric.tasks
-        ]
+        return [f"{task}_{metric.metric.name}" for metric in self._all() for task in metric.tasks]
 
     def reset_state(self) -> None:
         """Forgets all batches."""
         for metric in self._listed:
             metric.reset_state()
+
+    def _all(self) -> list[Any]:
+        return [*(metric for metrics in self._of_group for metric in metrics), *self._joint]
 
 
 class StackedAUC:
@@ -170,8 +180,10 @@ class EntryMean(keras.metrics.Metric):
         self._weight.assign_add(ops.sum(weights, axis=0))
 
     def result(self) -> Any:
-        """(T,); 0 where no weight was seen."""
-        return ops.divide_no_nan(self._total.value, self._weight.value)
+        """(T,); NaN where no weight was seen."""
+        weight = self._weight.value
+        is_seen = weight != 0
+        return ops.where(is_seen, self._total.value / ops.where(is_seen, weight, 1.0), np.nan)
 
 
 def _default_metrics(group: TaskGroup) -> list[Any]:

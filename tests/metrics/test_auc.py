@@ -107,7 +107,7 @@ def test_labels_have_their_own_curves():
     ]
     arguments = {"from_logits": True, "num_labels": 3}
     each = stream(AUC(average=None, **arguments), labels, logits, weights)
-    np.testing.assert_allclose(each, [*exact, 0.5], atol=1e-4)
+    np.testing.assert_allclose(each, [*exact, np.nan], atol=1e-4)
     macro = stream(AUC(**arguments), labels, logits, weights)
     assert macro == pytest.approx(np.mean(exact), abs=1e-4)
     rows = stream(AUC(average=None, **arguments), labels, logits, weights[:, :1])
@@ -115,11 +115,13 @@ def test_labels_have_their_own_curves():
     assert rows[1] == pytest.approx(expected, abs=1e-4)
 
 
-def test_one_class_or_nothing_is_a_random_ranking():
-    assert float(AUC().result()) == 0.5
+def test_one_class_or_nothing_has_no_curve():
+    assert np.isnan(float(AUC().result()))
     auc = AUC(num_labels=2)
     auc.update_state([[0, 1], [0, 1]], [[0.1, 0.2], [0.3, 0.4]])
-    assert float(auc.result()) == 0.5
+    assert np.isnan(float(auc.result()))
+    auc.update_state([[1, 1]], [[0.2, 0.0]])
+    assert float(auc.result()) == 0.5  # of the first label alone
 
 
 def test_histograms_of_parts_add_up_to_the_whole():

@@ -36,3 +36,4 @@ def test_known_rows_follow_the_mark_of_missing():
     assert known_rows(Task("a"), np.array([np.nan, 1.0])).tolist() == [False, True]
     assert known_rows(Task("a", missing=9), np.array([9, 1])).tolist() == [False, True]
     assert known_rows(Task("a", missing=None), np.array([-1, 1])).tolist() == [True, True]
+    assert known_rows(Task("a", "regression"), np.array([-1, 1])).tolist() == [True, True]

@@ -56,7 +56,11 @@ LABELS = {
         np.array(["yes", "no", "no", "no"]),
         r"'click' must be numbers.*<U3",
     ),
-    "objects": ("click", np.array([0, 1, None, 1]), r"'click' must be numbers.*dtype=object"),
+    "objects": (
+        "click",
+        np.array([0, 1, "x", 1], object),
+        r"'click' must be numbers.*dtype=object",
+    ),
     "too wide": (
         "click",
         np.zeros((4, 2)),

@@ -59,6 +59,11 @@ def cases() -> Iterator[Case]:
         labels=labels(TASKS),
         exempt={"slices": "see `zoo.mmoe`"},
     )
+    yield Case(
+        public="datasets.labels_from_long",
+        arguments={"rows": [0, 2], "tasks": ["a", "b"], "values": [1, 0], "num_rows": 3},
+        exempt=dict.fromkeys(WITHOUT_MODEL, "it arranges labels and makes nothing"),
+    )
     yield Case(public="zoo.get_constructor", arguments={"name": "ple"}, exempt=NAMES_ONLY)
     yield Case(public="zoo.list_models", arguments={"pattern": "*moe"}, exempt=NAMES_ONLY)
     yield served("check_export", path="export/1")

@@ -1,0 +1,76 @@
+"""Arrays with holes, as NumPy and pandas have them: read with their holes, or refused."""
+
+from typing import Any
+
+import numpy as np
+
+
+def masked_numbers(what: str, value: Any) -> np.ma.MaskedArray:
+    """`value` as an array of numbers, masked where it has none.
+
+    Holes are the masked entries of masked arrays, also in lists, None, and pandas' NA.
+
+    Raises:
+        ValueError: If `value` holds anything else.
+    """
+    try:
+        array = _nullable(value) if is_nullable(value) else np.ma.asarray(with_masks(value))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{what} must be rows of one shape. Received: {type(value).__name__}, {error}"
+        ) from error
+    if array.dtype == object:
+        array = _numbers_of_objects(array)
+    # bfloat16 is a kind of its own
+    if array.dtype.kind not in "fiub" and "float" not in array.dtype.name:
+        raise ValueError(f"{what} must be numbers. Received: dtype={array.dtype}")
+    return array
+
+
+def check_unmasked(what: str, value: Any) -> None:
+    """Raises `ValueError` if an entry of `value`, inputs of a model, is masked."""
+    array = with_masks(value)
+    masked = int(np.ma.count_masked(array)) if isinstance(array, np.ma.MaskedArray) else 0
+    if masked:
+        raise ValueError(
+            f"{what} must have no masked entries: a model reads numbers, so fill them, as "
+            f"`x.filled(0.0)` does. Received: {masked} masked"
+        )
+
+
+def with_masks(value: Any) -> Any:
+    """`value`, as one masked array where it is a list that holds some: NumPy drops their masks."""
+    if not isinstance(value, list | tuple):
+        return value
+    rows = [with_masks(row) if isinstance(row, list | tuple) else row for row in value]
+    holds_masks = any(isinstance(row, np.ma.MaskedArray) for row in rows)
+    return np.ma.stack(rows) if holds_masks else value
+
+
+def is_nullable(value: Any) -> bool:
+    """Whether `value` is of pandas, and holds a column that is no array of NumPy's."""
+    return hasattr(value, "isna") and not all(isinstance(d, np.dtype) for d in _dtypes(value))
+
+
+def _dtypes(value: Any) -> list[Any]:
+    """The dtype of a column, or those of a frame's columns."""
+    dtypes = value.dtypes if hasattr(value, "dtypes") else value.dtype
+    return np.ravel(np.asarray(dtypes, object)).tolist()
+
+
+def _nullable(value: Any) -> np.ma.MaskedArray:
+    """A nullable column or frame; integers stay integers, which NumPy reads as floats with NaN."""
+    holes = np.asarray(value.isna())
+    kinds = {dtype.kind for dtype in _dtypes(value)}
+    filled = np.where(holes, 0, np.asarray(value))
+    if kinds <= set("fiub"):
+        filled = filled.astype("int64" if kinds <= set("iub") else "float64")
+    return np.ma.array(filled, mask=holes)
+
+
+def _numbers_of_objects(array: np.ma.MaskedArray) -> np.ma.MaskedArray:
+    """Numbers and None in a dtype of numbers, masked where None; what holds others stays."""
+    is_none = np.vectorize(lambda entry: entry is None, otypes=[bool])
+    holes = np.ma.getmaskarray(array) | is_none(array.data)
+    numbers = np.asarray(np.where(holes, 0, array.data).tolist())
+    return np.ma.array(numbers, mask=holes) if numbers.dtype.kind in "fiub" else array

@@ -1,0 +1,40 @@
+"""JointAUC: how well the product along a `given` chain ranks all rows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from keras import ops
+
+from keras_mtl.metrics.auc import AUC
+from keras_mtl.training.joint import Joint
+
+
+class JointAUC:
+    """AUC of a task that is trained on all rows, of its product, where that is known.
+
+    The task's own AUC is that of its conditional probability, over the rows where it exists.
+
+    Args:
+        task: Name of the task.
+    """
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+        self.metric = AUC(from_logits=True, name="joint_auc")
+
+    @property
+    def tasks(self) -> list[str]:
+        """The one task, as metrics of whole groups list theirs."""
+        return [self.task]
+
+    def update(
+        self, joint: Joint, outputs: Mapping[str, Any], y: Mapping[str, Any], weights: Any
+    ) -> None:
+        """Adds one batch, of the task's product."""
+        entries = joint.entries(outputs, y, weights)
+        columns = (entries.labels, entries.logits(), entries.weights)
+        self.metric.update_state(*(ops.reshape(column, (-1,)) for column in columns))
+
+    def results(self) -> dict[str, Any]:
+        """The area, under the task's name."""
+        return {self.task: self.metric.result()}
