@@ -62,8 +62,8 @@ class Split:
 class Dataset:
     """Rows to train on, to choose by and to report on.
 
-    What a load function returns: this package's (`datasets.census_income.load`), or your own, which a
-    study file names as `source = "module:function"`.
+    What a load function returns: this package's (`datasets.census_income.load`), or your own, which
+    a study file names as `source = "module:function"`.
 
     Args:
         train: Rows to train on.

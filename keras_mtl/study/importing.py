@@ -13,8 +13,8 @@ from typing import Any
 from keras_mtl.checks import did_you_mean
 
 _FOLDERS: ContextVar[tuple[str, ...]] = ContextVar("folders of the study", default=())
-# Which folders gave a top-level module: two studies may each have a `data.py`.
-_OWNERS: dict[str, tuple[str, ...]] = {}
+# The folder that gave a top-level module: two studies may each have a `data.py`.
+_OWNERS: dict[str, str] = {}
 
 
 @contextlib.contextmanager
@@ -24,10 +24,11 @@ def beside(folders: Sequence[str]) -> Iterator[None]:
     Processes that are started inside find them, too: they inherit `sys.path`, which afterwards is
     as it was before.
     """
-    _forget_others(tuple(folders))
-    # As `python -m` does: a study may name a package of the project it is run in.
-    working = [] if {"", os.getcwd()} & {*sys.path} else [os.getcwd()]
-    added, before = [*folders, *working], {*sys.modules}
+    # The last as `python -m` does: a study may name a package of the project it is run in.
+    places = (*folders, os.getcwd())
+    _forget([name for name, folder in _OWNERS.items() if folder not in places])
+    added = [*folders, *([] if {"", os.getcwd()} & {*sys.path} else [os.getcwd()])]
+    before = {*sys.modules}
     sys.path[:0] = added
     importlib.invalidate_caches()  # a file may be younger than what Python knows of its folder
     token = _FOLDERS.set(tuple(folders))
@@ -38,8 +39,9 @@ def beside(folders: Sequence[str]) -> Iterator[None]:
         for folder in added:
             with contextlib.suppress(ValueError):  # what ran inside may have removed it
                 sys.path.remove(folder)
-        new = [name for name in {*sys.modules} - before if _stands_in(name, folders)]
-        _OWNERS.update(dict.fromkeys(new, tuple(folders)))
+        for name in {*sys.modules} - before:
+            if (folder := _folder_of(name)) in places:
+                _OWNERS[name] = folder
 
 
 def import_name(name: str) -> Any:
@@ -50,7 +52,7 @@ def import_name(name: str) -> Any:
             loaded that is not the one beside the study file.
     """
     module, _, attribute = name.partition(":")
-    _check_own(module.partition(".")[0])
+    _find_own(module.partition(".")[0])
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
@@ -61,36 +63,42 @@ def import_name(name: str) -> Any:
         ) from error
 
 
-def _forget_others(folders: tuple[str, ...]) -> None:
-    """Unloads what other studies' folders gave: this one may have modules of the same names."""
-    others = {name for name, owner in _OWNERS.items() if owner != folders}
-    for name in [name for name in sys.modules if name.partition(".")[0] in others]:
+def _forget(packages: Sequence[str]) -> None:
+    """Unloads modules that a study's folder gave: the next one may have others of their names."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in packages]:
         del sys.modules[name]
-    for name in others:
+    for name in packages:
         del _OWNERS[name]
 
 
-def _stands_in(name: str, folders: Sequence[str]) -> bool:
-    """Whether a top-level module or package is a file or a folder of one of `folders`."""
+def _folder_of(name: str) -> str:
+    """Where the file or the folder of a top-level module or package lies; else nothing."""
     module = sys.modules.get(name)
     if "." in name or module is None:
-        return False
-    paths = getattr(module, "__path__", None) or [getattr(module, "__file__", None) or ""]
-    return any(os.path.dirname(path) in folders for path in paths)
+        return ""
+    paths = [*(getattr(module, "__path__", None) or []), getattr(module, "__file__", None) or ""]
+    return os.path.dirname(paths[0])
 
 
-def _check_own(package: str) -> None:
-    """Raises `ValueError` where Python would silently give another module of the same name."""
+def _find_own(package: str) -> None:
+    """Makes way for the module beside the study file, where another one of its name is loaded.
+
+    Raises:
+        ValueError: where that one is none of a study: Python would silently take it.
+    """
     own = PathFinder.find_spec(package, [*_FOLDERS.get()])
     loaded = sys.modules.get(package)
     if loaded is None or own is None or own.origin is None:
         return
-    found = getattr(loaded, "__file__", None) or "built into Python"
-    if os.path.realpath(found) != os.path.realpath(own.origin):
+    other = getattr(loaded, "__file__", None) or "built into Python"
+    if os.path.realpath(other) == os.path.realpath(own.origin):
+        return
+    if package not in _OWNERS:
         raise ValueError(
             "A module beside a study file must have a name that no loaded module has. "
-            f"Received: {own.origin}, but {package!r} is {found}"
+            f"Received: {own.origin}, but {package!r} is {other}"
         )
+    _forget([package])
 
 
 def _nearest(module: str, attribute: str) -> str:

@@ -1,5 +1,6 @@
 """What a study prints: what is trained, how well, and where everything lies."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from keras_mtl.study.results import Row, distinct, values_by_seed
 from keras_mtl.study.run_settings import RunSettings
 from keras_mtl.study.serving_check import TOLERANCE, largest_difference
 from keras_mtl.study.sources import StudyData
-from keras_mtl.study.tables import number, signed, text_table
+from keras_mtl.study.tables import number, rounds_to_nothing, signed, text_table
 
 SERVED_ROWS = 256
 
@@ -133,6 +134,11 @@ def _shown(metrics: Sequence[str]) -> list[str]:
 
 
 def _judged(gain: float, metric: str) -> str:
+    """A difference and its direction, where it has one at the digits that are shown."""
+    if math.isnan(gain):
+        return signed(gain)
+    if rounds_to_nothing(gain):
+        return f"{signed(gain)} equal"
     better = gain < 0 if lower_is_better(metric) else gain > 0
     return f"{signed(gain)} {'better' if better else 'worse'}"
 

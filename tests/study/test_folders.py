@@ -1,6 +1,7 @@
 import pytest
 
-from keras_mtl.study.folders import chosen_folder, study_folder, write_text, written_aside
+from keras_mtl.study.continuation import chosen_folder, study_folder
+from keras_mtl.study.folders import write_text, written_aside
 
 
 def test_finished_studies_get_a_new_number(tmp_path):
