@@ -53,7 +53,7 @@ _COMPILE_TYPES: Mapping[str, Hint] = {
 }
 _SELECTION_TYPES: Mapping[str, Hint] = {"monitor": str, "mode": str, "patience": int | None}
 # A single marker may stand without its list.
-_COLUMN_TYPES: Mapping[str, Hint] = {"missing": Any}
+_COLUMN_TYPES: Mapping[str, Hint] = {"missing": str | int | list[Any]}
 
 
 @dataclass(frozen=True)
