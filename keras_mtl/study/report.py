@@ -18,6 +18,11 @@ from keras_mtl.study.sources import StudyData
 from keras_mtl.study.tables import number, rounds_to_nothing, signed, text_table
 
 SERVED_ROWS = 256
+_HOW_TO_READ = (
+    "Mean and standard deviation (sd) over seeds; (high) and (low) say which way is better. "
+    "Differences\nare paired by seed. Where 0 lies in their 95 % interval, these seeds show no "
+    "difference."
+)
 
 
 def heading(title: str, settings: RunSettings, data: StudyData, folder: Path) -> str:
@@ -43,10 +48,11 @@ def side_by_side(rows: Sequence[Row]) -> str:
 
 def comparisons(rows: Sequence[Row]) -> str:
     """Means, deviations and paired differences to the other models, for each data set."""
-    return "\n\n".join(
+    shown = [
         "\n\n".join([f"{data}, test rows", *(text_table(*table) for table in tables(rows, data))])
         for data in distinct(rows, "data")
-    )
+    ]
+    return "\n\n".join([*shown, *([_HOW_TO_READ] if len(distinct(rows, "seed")) > 1 else [])])
 
 
 def expert_loads(rows: Sequence[Row]) -> str:
