@@ -6,11 +6,9 @@ The command itself, its options, and what needs no Keras stand in `keras_mtl_com
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_mtl.checks import did_you_mean
 from keras_mtl_command import main
 
 if TYPE_CHECKING:
@@ -33,20 +31,6 @@ def execute(given: argparse.Namespace) -> int:
             "\nInterrupted. The same command goes on with the runs that are left.", file=sys.stderr
         )
         return INTERRUPTED
-
-
-def run_by_name(folder: Path, arguments: Sequence[str]) -> int:
-    """`NAME ...` for `run FOLDER/NAME/study.toml ...`; without a known name, lists them."""
-    names = sorted(path.parent.name for path in folder.glob("*/study.toml"))
-    if not arguments or arguments[0] not in names:
-        received = arguments[0] if arguments else "no name"
-        print(
-            f"python -m zoo: NAME must be one of {', '.join(names)}."
-            f"{did_you_mean(received, names)} Received: {received}",
-            file=sys.stderr,
-        )
-        return 2
-    return main(["run", str(folder / arguments[0] / "study.toml"), *arguments[1:]])
 
 
 def _dispatch(given: argparse.Namespace) -> int:

@@ -48,7 +48,7 @@ def check_models(runs: Sequence[RunSettings], data_dir: Path | None) -> None:
         ValueError: where one cannot be made; with the error of what refused it.
     """
     data = load_data(runs[0], data_dir)
-    checked = {}
+    checked: dict[str, RunSettings] = {}
     for settings in runs:
         if settings.data == runs[0].data and settings.model != trees.NAME:
             arguments = [settings.folders, settings.model_arguments, settings.compile]

@@ -109,9 +109,9 @@ def check(study: str, path: Path, sections: Mapping[str, Any], data: str) -> Non
 
 def _check_dates(where: str, value: Any) -> None:
     """Raises `ValueError` for a date or a time, which no argument takes and no record keeps."""
-    inside = value.items() if isinstance(value, Mapping) else ()
-    inside = enumerate(value) if isinstance(value, list) else inside
-    for key, item in inside:
+    named = value if isinstance(value, Mapping) else {}
+    listed = value if isinstance(value, list) else []
+    for key, item in [*named.items(), *enumerate(listed)]:
         if isinstance(item, datetime.date | datetime.time):
             raise ValueError(
                 f"Key `{key}` in {where} must be a string where it is a date or a time. "

@@ -22,7 +22,7 @@ class PositiveInteger:
     """An integer of at least 1; a name for annotations."""
 
 
-_WORDS = {
+_WORDS: dict[Hint, str] = {
     bool: "true or false",
     int: "an integer",
     PositiveInteger: "an integer of at least 1",
@@ -32,7 +32,7 @@ _WORDS = {
     NoneType: 'the word "none"',
 }
 # In this order: True is an integer, too.
-_OF_DEFAULTS: dict[type | None, Hint] = {
+_OF_DEFAULTS: dict[type, Hint] = {
     bool: bool,
     int: float | KerasObject,
     float: float | KerasObject,
@@ -49,9 +49,10 @@ def hint_of(parameter: Parameter) -> Hint:
     as in `verbose="auto"`.
     """
     if parameter.annotation is not Parameter.empty:
-        return parameter.annotation
-    kinds = (kind for kind in _OF_DEFAULTS if isinstance(parameter.default, kind))
-    return _OF_DEFAULTS.get(next(kinds, None), Any)
+        annotation = parameter.annotation
+        return Union[annotation, None] if parameter.default is None else annotation  # noqa: UP007
+    hints = (hint for kind, hint in _OF_DEFAULTS.items() if isinstance(parameter.default, kind))
+    return next(hints, Any)
 
 
 def or_none(value: Any) -> Any:
