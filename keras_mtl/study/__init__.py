@@ -7,7 +7,7 @@ file says what to train, on what, and how:
     name = "ple"                     # optional: what tables call its model; else the name of the
                                      # folder of a `study.toml`, or of the file
     title = "PLE with two levels"    # optional: a line for headings
-    seeds = [0]                      # optional: one run each
+    seeds = [0]                      # optional: one run each; else 0, and 0 to 4 in `compare`
 
     [model]                          # a constructor of `keras_mtl.zoo` and its arguments
     name = "ple"

@@ -78,7 +78,8 @@ def run(path: Path, options: Options, verbose: int) -> list[Row]:
     print("\n" + report.side_by_side(rows))
     _show_loads(rows, folder)
     if (baseline or against) and len(seeds) == 1:
-        again = f"keras-mtl compare {path} --data {name} --seeds 3"
+        chosen = f" --data {name}" if options.data else ""
+        again = f"keras-mtl compare {path}{chosen} --seeds 3"
         print(f"\nOne seed shows the way, not the size: `{again}` trains several.")
     exported = folder / own[0].folder_name
     print("\n" + report.served(exported, load_data(own[0], options.data_dir)))
@@ -89,8 +90,9 @@ def run(path: Path, options: Options, verbose: int) -> list[Row]:
 def compare(paths: Sequence[Path], options: Options, *, boosted: bool, to_cards: bool) -> list[Row]:
     """Trains several studies with equal budgets and seeds; prints, draws and records that.
 
-    The first study's model sets the budget. Where no study is the baseline, the first one's is
-    added. Models that a study names `[against.LABEL]` keep their own size.
+    The first study's model sets the budget, and its file may say the seeds. Where no study is the
+    baseline, the first one's is added. Models that a study names `[against.LABEL]` keep their own
+    size.
     """
     # A card shows pictures; without cards, what cannot be drawn is printed all the same.
     require(*(["matplotlib"] if to_cards else []), *(["sklearn"] if boosted else []))
@@ -134,7 +136,7 @@ def _compared_runs(
     studies: Sequence[Study], name: str, options: Options, boosted: bool
 ) -> list[RunSettings]:
     """All runs of a comparison: those on equal data one after another, so that data load once."""
-    seeds = options.seeds or list(range(5))
+    seeds = options.seeds or studies[0].sections.get("seeds", list(range(5)))
     own = [study.runs(name, seeds, **options.given()) for study in studies]
     models = [settings.model for settings in itertools.chain(*own)]
     if BASELINE not in models:
