@@ -1,10 +1,13 @@
 """Studies: models x data x seeds from a TOML file; statistics, tables, pictures, cards.
 
-A study file says what to train, on what, and how:
+`keras-mtl init study.toml` writes a study that runs, and the module that loads its data. A study
+file says what to train, on what, and how:
 
     base = "../common.toml"          # optional: a file below this one, key by key
+    name = "ple"                     # optional: what tables call its model; else the name of the
+                                     # folder of a `study.toml`, or of the file
     title = "PLE with two levels"    # optional: a line for headings
-    seeds = [0]                      # optional: one run each
+    seeds = [0]                      # optional: one run each; else 0, and 0 to 4 in `compare`
 
     [model]                          # a constructor of `keras_mtl.zoo` and its arguments
     name = "ple"
@@ -21,7 +24,7 @@ A study file says what to train, on what, and how:
 
     [data.census_income]             # the first data section is the default of `--data`
     source = "census_income"         # optional: the section's name is the default;
-                                     # `package.module:function` loads your own `Dataset`
+                                     # `package.module:function` loads data of your own
     tasks = ["income", { name = "marital", weight = 0.5 }]      # arguments of `Task`
 
     [data.census_income.features]    # arguments of `TabularFeatures`, and those of all its
@@ -50,8 +53,21 @@ A study file says what to train, on what, and how:
     patience = 2                     # optional: stop after so many epochs without progress
 
 All other keys of a data section are arguments of its load function; one that takes a `seed` and
-is given none gets the seed of the run. A key that nothing takes is refused, with the nearest one
-that something does. Where an argument may be None, the word "none" says it.
+is given none gets the seed of the run, and one that takes a `data_dir` that of `--data-dir`. A key
+that nothing takes is refused, with the nearest one that something does, and so is a value that its
+argument, by annotation or default, cannot take. Where an argument may be None, the word "none" says
+it.
+
+`source = "package.module:function"` names a function that returns a `keras_mtl.datasets.Dataset`:
+three `Split`s of columns and labels, and which columns are categories, numbers or lists. The module
+is looked for beside the study file, then beside the files below it (`base`), in the working
+directory, and among what is installed. The same holds for `class_name = "package.module:Class"`.
+
+`keras-mtl run` and `compare` keep each run in a folder of its own. The same command goes on with an
+interrupted study. A command that asks for the runs of an earlier one and for more, such as
+`--seeds 5` after `--seeds 3`, trains only the new ones, in the same folder, and writes the tables
+anew. Other settings begin a new folder; other rows do not, if the study file says nothing of them:
+begin one with `--out`.
 
 A column of lists, one a row, is a sequence (`Dataset.sequences`). Labels of its entries are (N, S)
 with -1 for padding, S the sequences' `max_length`; they need a model that reads sequences, and

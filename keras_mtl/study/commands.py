@@ -1,25 +1,24 @@
-"""What the command line does: list, run, compare."""
+"""What the command line does with study files: run, compare."""
 
 import importlib.util
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from keras_mtl import datasets
 from keras_mtl.study import cards, load_picture, picture, report, strategies, trees
 from keras_mtl.study.comparison import BASELINE
-from keras_mtl.study.execution import equal_budgets, execute, take_part
-from keras_mtl.study.folders import chosen_folder, study_folder
+from keras_mtl.study.continuation import chosen_folder, study_folder
+from keras_mtl.study.execution import check_models, equal_budgets, execute, take_part
+from keras_mtl.study.folders import FINISHED
 from keras_mtl.study.results import Row
 from keras_mtl.study.run_settings import RunSettings
 from keras_mtl.study.sources import load_data
 from keras_mtl.study.study_file import Study, load_study
-from keras_mtl.study.tables import text_table
-from keras_mtl.zoo.registry import get_constructor, list_models
 
 RUNS = Path("runs")
+INSTALL = 'pip install "keras-mtl[study]"'
 
 
 @dataclass(frozen=True)
@@ -43,29 +42,13 @@ class Options:
     fit: Mapping[str, Any] = field(default_factory=dict)
 
     def folder(self, parent: Path, runs: Sequence[RunSettings]) -> Path:
-        """The folder for these runs: the one asked for, an interrupted one, or a new one."""
+        """The folder for these runs: the one asked for, one they continue, or a new one."""
         plan = [settings.to_dict() for settings in runs]
         return chosen_folder(self.out, plan) if self.out else study_folder(parent, plan)
 
     def given(self) -> dict[str, Any]:
         """What a study's runs are told from here."""
         return {"fit": self.fit, "strategy": self.strategy}
-
-
-def list_all() -> None:
-    """Prints the systems, the data sets, and the study files below this folder."""
-    systems = [[name, _first_line(get_constructor(name))] for name in list_models()]
-    print(text_table(["system", "what it is"], systems), end="\n\n")
-    loaders = [[name, _first_line(getattr(datasets, name))] for name in datasets.__all__]
-    print(text_table(["data", "what it is"], loaders), end="\n\n")
-    paths = sorted(Path().glob("*/*/study.toml"))
-    studies = [[str(path), load_study(path).title] for path in paths]
-    if studies:
-        print(text_table(["study file", "what it does"], studies), end="\n\n")
-    print(
-        "Train one with `keras-mtl run STUDY.toml`, compare several with "
-        "`keras-mtl compare STUDY.toml ...`."
-    )
 
 
 def run(path: Path, options: Options, verbose: int) -> list[Row]:
@@ -78,6 +61,7 @@ def run(path: Path, options: Options, verbose: int) -> list[Row]:
     baseline = study.baseline_runs(name, seeds, **options.given())
     against = study.against_runs(name, seeds, **options.given())
     runs = [*own, *equal_budgets(baseline, own, options.data_dir), *against]
+    check_models(runs, options.data_dir)
     if not strategies.is_chief(options.strategy):
         take_part(runs, options.data_dir)
         return []
@@ -94,7 +78,9 @@ def run(path: Path, options: Options, verbose: int) -> list[Row]:
     print("\n" + report.side_by_side(rows))
     _show_loads(rows, folder)
     if (baseline or against) and len(seeds) == 1:
-        print("\nOne seed shows the way, not the size: `keras-mtl compare` trains several.")
+        chosen = f" --data {name}" if options.data else ""
+        again = f"keras-mtl compare {path}{chosen} --seeds 3"
+        print(f"\nOne seed shows the way, not the size: `{again}` trains several.")
     exported = folder / own[0].folder_name
     print("\n" + report.served(exported, load_data(own[0], options.data_dir)))
     print("\n" + report.whereabouts(folder, exported))
@@ -104,10 +90,12 @@ def run(path: Path, options: Options, verbose: int) -> list[Row]:
 def compare(paths: Sequence[Path], options: Options, *, boosted: bool, to_cards: bool) -> list[Row]:
     """Trains several studies with equal budgets and seeds; prints, draws and records that.
 
-    The first study's model sets the budget. Where no study is the baseline, the first one's is
-    added. Models that a study names `[against.LABEL]` keep their own size.
+    The first study's model sets the budget, and its file may say the seeds. Where no study is the
+    baseline, the first one's is added. Models that a study names `[against.LABEL]` keep their own
+    size.
     """
-    require("matplotlib", *(["sklearn"] if boosted else []))
+    # A card shows pictures; without cards, what cannot be drawn is printed all the same.
+    require(*(["matplotlib"] if to_cards else []), *(["sklearn"] if boosted else []))
     studies = distinct_studies(paths)
     for study in studies if to_cards else ():
         cards.read_card(
@@ -116,6 +104,7 @@ def compare(paths: Sequence[Path], options: Options, *, boosted: bool, to_cards:
     strategies.start(options.strategy)
     name = options.data or studies[0].data_names[0]
     runs = _compared_runs(studies, name, options, boosted)
+    check_models(runs, options.data_dir)
     if not strategies.is_chief(options.strategy):
         take_part(runs, options.data_dir)
         return []
@@ -123,10 +112,10 @@ def compare(paths: Sequence[Path], options: Options, *, boosted: bool, to_cards:
     print(f"Comparison of {', '.join(study.name for study in studies)} on {name}: {len(runs)} runs")
     print(f"  folder  {folder}\n")
     rows = execute(runs, folder, data_dir=options.data_dir, verbose=0)
-    picture.draw(rows, folder / "comparison.png")
     print("\n" + report.comparisons(rows))
     _show_loads(rows, folder)
-    print(f"\nFigures: {folder / 'results.csv'}\nPicture: {folder / 'comparison.png'}")
+    print(f"\nFigures: {folder / FINISHED}")
+    _draw(picture.draw, rows, folder / picture.COMPARISON)
     for study in studies if to_cards else ():
         cards.record(study.path.parent, study.name, rows)
         print(f"Card:    {study.path.parent / cards.CARD}")
@@ -147,7 +136,7 @@ def _compared_runs(
     studies: Sequence[Study], name: str, options: Options, boosted: bool
 ) -> list[RunSettings]:
     """All runs of a comparison: those on equal data one after another, so that data load once."""
-    seeds = options.seeds or list(range(5))
+    seeds = options.seeds or studies[0].sections.get("seeds", list(range(5)))
     own = [study.runs(name, seeds, **options.given()) for study in studies]
     models = [settings.model for settings in itertools.chain(*own)]
     if BASELINE not in models:
@@ -177,12 +166,19 @@ def _check_distinct(runs: Sequence[RunSettings]) -> None:
 
 
 def _show_loads(rows: Sequence[Row], folder: Path) -> None:
-    """Prints how evenly experts were used, and draws it where there is something to draw with."""
+    """Prints how evenly experts were used, and draws it."""
     if said := report.expert_loads(rows):
-        print("\n" + said)
-        if importlib.util.find_spec("matplotlib") is not None:
-            load_picture.draw(rows, folder / load_picture.LOAD)
-            print(f"\nPicture: {folder / load_picture.LOAD}")
+        print(f"\n{said}\n")
+        _draw(load_picture.draw, rows, folder / load_picture.LOAD)
+
+
+def _draw(draw: Callable[[Sequence[Row], Path], None], rows: Sequence[Row], path: Path) -> None:
+    """Draws where there is something to draw with, and says where the picture is."""
+    if importlib.util.find_spec("matplotlib") is None:
+        print(f"Picture: none, it needs the extra `study`: {INSTALL}")
+        return
+    draw(rows, path)
+    print(f"Picture: {path}")
 
 
 def require(*modules: str) -> None:
@@ -190,10 +186,6 @@ def require(*modules: str) -> None:
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if missing:
         raise ValueError(
-            'Comparisons need the extra `study`: pip install "keras-mtl[study]". '
+            f"Cards and boosted trees need the extra `study`: {INSTALL}. "
             f"Received: no {', '.join(missing)}"
         )
-
-
-def _first_line(documented: Any) -> str:
-    return (documented.__doc__ or "").strip().splitlines()[0]

@@ -3,12 +3,14 @@
 import dataclasses
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from keras_mtl.study import runner, strategies, trees
 from keras_mtl.study.budget import count_parameters, match_budget
 from keras_mtl.study.folders import FINISHED
+from keras_mtl.study.importing import beside
 from keras_mtl.study.results import Row, run_rows, write_results
 from keras_mtl.study.run_settings import RunSettings
 from keras_mtl.study.sources import load_data
@@ -26,18 +28,41 @@ def equal_budgets(
     def matched(data: str, arguments: str) -> dict[str, object]:
         known = load_data(budgets[data], data_dir)
         size = known.tasks, known.width
-        budget = count_parameters(budgets[data].model_arguments, *size)
+        with beside(budgets[data].folders):
+            budget = count_parameters(budgets[data].model_arguments, *size)
         return match_budget(json.loads(arguments), *size, budget)
 
-    return [
-        dataclasses.replace(
-            settings,
-            model_arguments=matched(
-                settings.data, json.dumps(settings.model_arguments, sort_keys=True)
-            ),
-        )
-        for settings in runs
-    ]
+    return [_matched(settings, matched) for settings in runs]
+
+
+def _matched(settings: RunSettings, match: Callable[[str, str], dict[str, object]]) -> RunSettings:
+    arguments = json.dumps(settings.model_arguments, sort_keys=True)
+    with beside(settings.folders):
+        return dataclasses.replace(settings, model_arguments=match(settings.data, arguments))
+
+
+def check_models(runs: Sequence[RunSettings], data_dir: Path | None) -> None:
+    """Makes and compiles each model of the first data once, before anything is written.
+
+    Raises:
+        ValueError: where one cannot be made; with the error of what refused it.
+    """
+    data = load_data(runs[0], data_dir)
+    checked: dict[str, RunSettings] = {}
+    for settings in runs:
+        if settings.data == runs[0].data and settings.model != trees.NAME:
+            arguments = [settings.folders, settings.model_arguments, settings.compile]
+            checked.setdefault(json.dumps(arguments, sort_keys=True), settings)
+    for settings in checked.values():
+        try:
+            with beside(settings.folders):
+                model = runner.create_model(settings, data.width, data.tasks)
+                runner.compile_model(model, settings, steps=1)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"The model of {settings.model!r} and its [compile] must be what can be made. "
+                f"Received: {type(error).__name__}: {error}"
+            ) from error
 
 
 def execute(
@@ -64,13 +89,16 @@ def execute(
         place = folder / settings.folder_name
         print(f"[{number}/{len(runs)}] {_words(settings)}", flush=True)
         if not strategies.chief_says(settings.strategy, not place.exists()):
-            print("      finished before, kept")
+            print(f"      finished before, on {_record(place)['date']}, and kept")
+            if settings is exported:
+                runner.export_once(place)
             continue
-        data = load_data(settings, data_dir)
-        if settings.model == trees.NAME:
-            trees.train(settings, data, place)
-        else:
-            runner.train(settings, data, place, export=settings is exported, verbose=verbose)
+        with beside(settings.folders):
+            data = load_data(settings, data_dir)
+            if settings.model == trees.NAME:
+                trees.train(settings, data, place)
+            else:
+                runner.train(settings, data, place, export=settings is exported, verbose=verbose)
         print(_outcome(place), flush=True)
     rows = [row for run in runs for row in run_rows(folder / run.folder_name)]
     write_results(folder / FINISHED, rows)
@@ -84,15 +112,20 @@ def take_part(runs: Sequence[RunSettings], data_dir: Path | None) -> None:
     """
     for settings in runs:
         if settings.model != trees.NAME and strategies.chief_says(settings.strategy):
-            runner.fit_and_measure(settings, load_data(settings, data_dir))
+            with beside(settings.folders):
+                runner.fit_and_measure(settings, load_data(settings, data_dir))
 
 
 def _words(settings: RunSettings) -> str:
     return f"{settings.model} on {settings.data}, seed {settings.seed}"
 
 
+def _record(place: Path) -> dict[str, Any]:
+    return json.loads((place / runner.METRICS).read_text())
+
+
 def _outcome(place: Path) -> str:
-    record = json.loads((place / runner.METRICS).read_text())
+    record = _record(place)
     if not record["monitor"]:
         return f"      {record['seconds']:.0f} s"
     return (

@@ -1,4 +1,4 @@
-"""Folders of studies and runs: numbered, written aside, renamed into place, resumed."""
+"""Folders of studies and runs: made with their plan, written aside, renamed into place."""
 
 import json
 import shutil
@@ -9,32 +9,6 @@ from typing import Any
 
 PLAN = "plan.json"
 FINISHED = "results.csv"
-
-
-def study_folder(parent: Path, plan: Any) -> Path:
-    """The folder for a plan: the last one if it was interrupted, else the next number.
-
-    A folder is unfinished while it holds the same plan and no results; only then is it used
-    again, so no finished study is ever overwritten.
-    """
-    numbered = sorted(int(folder.name) for folder in parent.glob("[0-9][0-9][0-9]*"))
-    if numbered:
-        last = parent / f"{numbered[-1]:03d}"
-        if not (last / FINISHED).exists() and read_plan(last) == plan:
-            return last
-    return start_folder(parent / f"{(numbered or [0])[-1] + 1:03d}", plan)
-
-
-def chosen_folder(folder: Path, plan: Any) -> Path:
-    """The folder named by the user: new, or one that holds the same plan and is continued."""
-    if not folder.exists() or not any(folder.iterdir()):
-        return start_folder(folder, plan)
-    if read_plan(folder) != plan:
-        raise ValueError(
-            "Argument `--out` must be a new folder or one with the same study and settings. "
-            f"Received: --out={folder}"
-        )
-    return folder
 
 
 def start_folder(folder: Path, plan: Any) -> Path:

@@ -5,11 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from keras_mtl.study.schema import Schema
+from keras_mtl.study.value_types import or_none
 
 Table = dict[str, Any]
-
-# TOML has no null.
-_NONE = "none"
 
 
 def variants(table: Mapping[str, Any], schema: Schema) -> Iterator[tuple[str, Table]]:
@@ -33,31 +31,13 @@ def variants(table: Mapping[str, Any], schema: Schema) -> Iterator[tuple[str, Ta
 
 
 def _choices(key: str, value: Any, schema: Schema) -> Iterator[tuple[str, Any]]:
-    if _is_grid(key, value, schema):
+    if schema.is_grid(key, value):
         for item in value:
             yield f"{key}={_short(item)}", or_none(item)
     elif isinstance(value, Mapping) and (inner := schema.child(key, value)) is not None:
         yield from variants(value, inner)
     else:
         yield "", or_none(value)
-
-
-def or_none(value: Any) -> Any:
-    """None for the word "none"; everything else stays.
-
-    Example:
-        >>> or_none("none") is None, or_none("mean")
-        (True, 'mean')
-    """
-    return None if value == _NONE else value
-
-
-def _is_grid(key: str, value: Any, schema: Schema) -> bool:
-    if not isinstance(value, list) or any(isinstance(item, Mapping) for item in value):
-        return False
-    if key in schema.lists:
-        return bool(value) and all(isinstance(item, list) for item in value)
-    return True
 
 
 def _short(value: Any) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 import keras
 
 from keras_mtl.checks import did_you_mean
-from keras_mtl.study.signatures import arguments_of, check_keys, import_name
+from keras_mtl.study.importing import import_name
+from keras_mtl.study.signatures import arguments_of, check_keys
 
 _MODULES = (
     keras.optimizers,
@@ -19,23 +20,31 @@ _MODULES = (
 )
 
 
+class KerasObject:
+    """What an argument takes that takes a table with a `class_name`; a name for annotations."""
+
+
 def is_object(value: Any) -> bool:
-    """Whether a value of a study file stands for a Keras object."""
-    return isinstance(value, Mapping) and "class_name" in value
+    """Whether a value of a study file stands for a Keras object.
+
+    Keras' own configs, with a table `config` beside the `class_name`, stay what they are.
+    """
+    return isinstance(value, Mapping) and "class_name" in value and "config" not in value
 
 
 def class_of(name: str) -> type:
     """The Keras class called `name`, or the class `package.module:Class`."""
-    if ":" in name:
-        return import_name(name)
-    for module in _MODULES:
-        if isinstance(found := getattr(module, name, None), type):
-            return found
-    known = [cls for module in _MODULES for cls in vars(module) if cls[0].isupper()]
-    raise ValueError(
-        "Key `class_name` must be a class of Keras or `package.module:Class`."
-        f"{did_you_mean(name, known)} Received: class_name={name!r}"
-    )
+    own = isinstance(name, str) and ":" in name
+    modules = [] if own or not isinstance(name, str) else _MODULES
+    candidates = [import_name(name)] if own else [getattr(m, name, None) for m in modules]
+    found = next((each for each in candidates if isinstance(each, type)), None)
+    if found is None:
+        known = [cls for module in _MODULES for cls in vars(module) if cls[0].isupper()]
+        raise ValueError(
+            "Key `class_name` must be a class of Keras or `package.module:Class`."
+            f"{did_you_mean(name, known)} Received: class_name={name!r}"
+        )
+    return found
 
 
 def make(value: Any, defaults: Mapping[str, Any]) -> Any:

@@ -10,14 +10,26 @@ Table = dict[str, Any]
 
 def read_toml(path: Path) -> Table:
     """The file as a table, laid over the file that its key `base` names."""
-    if not path.is_file():
-        raise ValueError(f"A study file must exist. Received: {path}")
-    try:
-        own = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"A study file must be TOML. Received: {path} ({error})") from error
-    base = own.pop("base", None)
-    return laid_over(read_toml(path.parent / base), own) if base else own
+    merged: Table = {}
+    for _, table in reversed(layers(path)):
+        merged = laid_over(merged, table)
+    return merged
+
+
+def layers(path: Path) -> list[tuple[Path, Table]]:
+    """The file and its table, then those that lie below it, without their key `base`.
+
+    Raises:
+        ValueError: For a file that is not there or no TOML, and for a base that is none.
+    """
+    found: list[tuple[Path, Table]] = []
+    below: Path | None = path
+    while below is not None:
+        table = _table(below)
+        base = table.pop("base", None)
+        found.append((below, table))
+        below = None if base is None else _base(below, base, [file for file, _ in found])
+    return found
 
 
 def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> Table:
@@ -28,6 +40,26 @@ def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> Table:
         tables = isinstance(lower, Mapping) and isinstance(value, Mapping)
         merged[key] = _table_over(lower, value) if tables else value
     return merged
+
+
+def _table(path: Path) -> Table:
+    if not path.is_file():
+        raise ValueError(f"A study file must exist. Received: {path}")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors may write a BOM
+    except ValueError as error:  # no TOML, or no UTF-8
+        raise ValueError(f"A study file must be TOML. Received: {path} ({error})") from error
+
+
+def _base(path: Path, base: Any, above: list[Path]) -> Path:
+    if not isinstance(base, str):
+        raise ValueError(
+            f"Key `base` of {path} must be the path of a file below it. Received: base={base!r}"
+        )
+    below = path.parent / base
+    if any(below.resolve() == file.resolve() for file in above):
+        raise ValueError(f"Key `base` of {path} must not come back to a file. Received: {base!r}")
+    return below
 
 
 def _table_over(below: Any, above: Any) -> Table:

@@ -8,6 +8,7 @@ from keras_mtl.study.comparison import BASELINE, Line, compared, pairs
 from keras_mtl.study.measures import lower_is_better
 from keras_mtl.study.results import Row, distinct
 
+COMPARISON = "comparison.png"
 BLUE, GREY = "#1f5fa8", "#8a8a8a"
 
 

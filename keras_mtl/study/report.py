@@ -1,5 +1,6 @@
 """What a study prints: what is trained, how well, and where everything lies."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,9 +15,14 @@ from keras_mtl.study.results import Row, distinct, values_by_seed
 from keras_mtl.study.run_settings import RunSettings
 from keras_mtl.study.serving_check import TOLERANCE, largest_difference
 from keras_mtl.study.sources import StudyData
-from keras_mtl.study.tables import number, signed, text_table
+from keras_mtl.study.tables import number, rounds_to_nothing, signed, text_table
 
 SERVED_ROWS = 256
+_HOW_TO_READ = (
+    "Mean and standard deviation (sd) over seeds; (high) and (low) say which way is better. "
+    "Differences\nare paired by seed. Where 0 lies in their 95 % interval, these seeds show no "
+    "difference."
+)
 
 
 def heading(title: str, settings: RunSettings, data: StudyData, folder: Path) -> str:
@@ -42,10 +48,11 @@ def side_by_side(rows: Sequence[Row]) -> str:
 
 def comparisons(rows: Sequence[Row]) -> str:
     """Means, deviations and paired differences to the other models, for each data set."""
-    return "\n\n".join(
+    shown = [
         "\n\n".join([f"{data}, test rows", *(text_table(*table) for table in tables(rows, data))])
         for data in distinct(rows, "data")
-    )
+    ]
+    return "\n\n".join([*shown, *([_HOW_TO_READ] if len(distinct(rows, "seed")) > 1 else [])])
 
 
 def expert_loads(rows: Sequence[Row]) -> str:
@@ -133,6 +140,11 @@ def _shown(metrics: Sequence[str]) -> list[str]:
 
 
 def _judged(gain: float, metric: str) -> str:
+    """A difference and its direction, where it has one at the digits that are shown."""
+    if math.isnan(gain):
+        return signed(gain)
+    if rounds_to_nothing(gain):
+        return f"{signed(gain)} equal"
     better = gain < 0 if lower_is_better(metric) else gain > 0
     return f"{signed(gain)} {'better' if better else 'worse'}"
 

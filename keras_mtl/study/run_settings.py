@@ -26,6 +26,8 @@ class RunSettings:
         compile: arguments of `compile`.
         fit: arguments of `fit`.
         selection: which epoch is kept: `monitor`, `mode`, `patience`.
+        folders: where modules that the file names are looked for first. It says where a study
+            lies and not what it is, so it stands in no record.
     """
 
     study: str
@@ -41,10 +43,13 @@ class RunSettings:
     compile: Table
     fit: Table
     selection: Table
+    folders: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
     def to_dict(self) -> Table:
-        """As plain tables, which JSON keeps."""
-        return dataclasses.asdict(self)
+        """As plain tables, which JSON keeps; without `folders`."""
+        told = dataclasses.asdict(self)
+        del told["folders"]
+        return told
 
     @property
     def folder_name(self) -> str:

@@ -50,8 +50,14 @@ def train(
         model, record = fit_and_measure(settings, data, partial / LOG, verbose)
         model.save(partial / MODEL)
         if export:
-            model.export(partial / EXPORT / "1", verbose=False)
+            _export(model, partial)
         write_metrics(partial, record)
+
+
+def export_once(folder: Path) -> None:
+    """Writes the SavedModel of a run that was trained without one."""
+    if not (folder / EXPORT).exists():
+        _export(keras.saving.load_model(folder / MODEL), folder)
 
 
 def fit_and_measure(
@@ -88,13 +94,22 @@ def write_metrics(folder: Path, record: Mapping[str, Any]) -> None:
 
 def compiled_model(settings: RunSettings, data: StudyData) -> MultiTaskModel:
     """The model of a run, built and compiled where its strategy wants it."""
-    arguments = dict(settings.model_arguments)
-    name = arguments.pop("name")
-    arguments.setdefault("seed", settings.seed)
     with strategies.scope(settings.strategy):
-        model = create(name, data.inputs, data.tasks, **make(arguments, {}))
-        model.compile(**make(settings.compile, {"decay_steps": training_steps(settings, data)}))
+        model = create_model(settings, data.inputs, data.tasks)
+        compile_model(model, settings, training_steps(settings, data))
     return model
+
+
+def create_model(settings: RunSettings, inputs: Any, tasks: list[Task]) -> MultiTaskModel:
+    """The model of a run on these inputs; a seed that the file gives wins over the run's."""
+    arguments = {"seed": settings.seed, **settings.model_arguments}
+    name = arguments.pop("name")
+    return create(name, inputs, tasks, **make(arguments, {}))
+
+
+def compile_model(model: MultiTaskModel, settings: RunSettings, steps: int) -> None:
+    """Compiles as the run's settings say; schedules without a length get `steps`."""
+    model.compile(**make(settings.compile, {"decay_steps": steps}))
 
 
 def training_steps(settings: RunSettings, data: StudyData) -> int:
@@ -124,6 +139,10 @@ def measure(
         scores = predictions[task.name].reshape(-1)
         figures[task.name]["auc"] = exact_auc(truth[known], scores[known])
     return figures
+
+
+def _export(model: MultiTaskModel, folder: Path) -> None:
+    model.export(folder / EXPORT / "1", verbose=False)
 
 
 def _is_plain(task: Task) -> bool:

@@ -1,22 +1,25 @@
 """The sections of a study file: as they hold for one data section, and what they may hold."""
 
+import datetime
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_mtl import features
 from keras_mtl.study import schema
 from keras_mtl.study.comparison import BASELINE
-from keras_mtl.study.grid import Table, or_none
+from keras_mtl.study.grid import Table, variants
 from keras_mtl.study.layered_toml import laid_over
+from keras_mtl.study.selection import BestEpoch
 from keras_mtl.study.signatures import check_keys
 from keras_mtl.study.trees import NAME as TREES
+from keras_mtl.study.value_types import or_none
 from keras_mtl.task import Task, as_tasks
 
 _OF_DATA = ("source", "tasks", "features")
 _OVERRIDDEN = ("model", "baseline", "against", "compile", "fit", "selection")
-SECTIONS = ("base", "title", "seeds", "data", *_OVERRIDDEN)
-SELECTION = ("monitor", "mode", "patience")
+SECTIONS = ("base", "name", "title", "seeds", "data", *_OVERRIDDEN)
 AGAINST = "against."
 _LABEL = re.compile(r"[A-Za-z0-9_.-]+")
 
@@ -31,9 +34,11 @@ def resolved(sections: Mapping[str, Any], data: str) -> Table:
     }
     against = found.pop("against")
     found |= {AGAINST + label: model for label, model in against.items()}
-    found["selection"] = {"monitor": "val_loss", **found["selection"]}
+    selection = {key: or_none(value) for key, value in found["selection"].items()}
+    found["selection"] = {"monitor": "val_loss", **selection}
     found["source"] = section.get("source", data)
-    found["tasks"] = [_as_table(task) for task in section.get("tasks", [])]
+    tasks = section.get("tasks", [])
+    found["tasks"] = [_as_table(task) for task in ([tasks] if isinstance(tasks, str) else tasks)]
     found["features"] = section.get("features", {})
     own = (*_OF_DATA, *_OVERRIDDEN)
     found["data"] = {key: value for key, value in section.items() if key not in own}
@@ -56,15 +61,40 @@ def schemas(found: Mapping[str, Any], role: str) -> dict[str, schema.Schema]:
     }
 
 
+def check_forms(path: Path, sections: Mapping[str, Any]) -> None:
+    """Raises `ValueError` where a section of the file is none, or a key stands for another kind."""
+    check_keys(f"{path}", sections, SECTIONS)
+    for section in ("model", "data"):
+        if not sections.get(section):
+            raise ValueError(f"{path} must have a section [{section}]. Received: {[*sections]}")
+    _check_dates(f"{path}", sections)
+    if not isinstance(sections.get("title", ""), str):
+        raise ValueError(f"Key `title` must be a string. Received: title={sections['title']!r}")
+    name = sections.get("name", "study")
+    if not isinstance(name, str) or not _LABEL.fullmatch(name) or name == TREES:
+        raise ValueError(
+            "Key `name` must be a label of letters, digits, `_`, `.` and `-`, and not "
+            f"`{TREES}`. Received: name={name!r}"
+        )
+    _check_seeds(sections.get("seeds", [0]))
+    for name in ("data", *_OVERRIDDEN):
+        _check_table(name, sections.get(name, {}))
+    for name, section in sections["data"].items():
+        where = f"data.{name}"
+        _check_table(where, section)
+        if not _LABEL.fullmatch(name) or name.startswith("."):
+            raise ValueError(
+                "A section [data.NAME] names a folder: letters, digits, `_`, `.` and `-`. "
+                f"Received: [{where}]"
+            )
+        _check_data_forms(where, section)
+
+
 def check(study: str, path: Path, sections: Mapping[str, Any], data: str) -> None:
     """Raises `ValueError` for what the study called `study` may not say of one data section."""
     found = resolved(sections, data)
     where = f"data.{data}"
-    if not found["tasks"]:
-        raise ValueError(f"[{where}] of {path} must have `tasks`. Received: none")
-    for task in found["tasks"]:
-        schema.schema_of(Task).check(f"{where}.tasks", task)
-    as_tasks(Task(**task) for task in found["tasks"])
+    _check_tasks(where, found["tasks"], path)
     accepted = schema.data_schema(found["source"]).known
     check_keys(f"[{where}]", sections["data"][data], {*_OF_DATA, *_OVERRIDDEN, *accepted})
     for role in roles(found):
@@ -72,7 +102,75 @@ def check(study: str, path: Path, sections: Mapping[str, Any], data: str) -> Non
             _check_against(study, found, role)
         for name, of_section in schemas(found, role).items():
             of_section.check(where if name == "data" else name, found[name])
-    check_keys("[selection]", found["selection"], SELECTION)
+    _check_columns(found["features"])
+    schema.selection_schema().check("selection", found["selection"])
+    BestEpoch(**found["selection"])
+
+
+def _check_dates(where: str, value: Any) -> None:
+    """Raises `ValueError` for a date or a time, which no argument takes and no record keeps."""
+    named = value if isinstance(value, Mapping) else {}
+    listed = value if isinstance(value, list) else []
+    for key, item in [*named.items(), *enumerate(listed)]:
+        if isinstance(item, datetime.date | datetime.time):
+            raise ValueError(
+                f"Key `{key}` in {where} must be a string where it is a date or a time. "
+                f"Received: {item}"
+            )
+        _check_dates(f"[{key}]" if isinstance(key, str) else where, item)
+
+
+def _check_table(where: str, value: Any) -> None:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"`{where}` must be a section, [{where}]. Received: {where} = {value!r}")
+
+
+def _check_seeds(seeds: Any) -> None:
+    listed = isinstance(seeds, list) and all(type(seed) is int and seed >= 0 for seed in seeds)
+    if not listed or not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(
+            "Key `seeds` must be a list of integers of at least 0, each once. "
+            f"Received: seeds={seeds!r}"
+        )
+
+
+def _check_data_forms(where: str, section: Mapping[str, Any]) -> None:
+    for name in ("features", *_OVERRIDDEN):
+        _check_table(f"{where}.{name}", section.get(name, {}))
+    if not isinstance(section.get("source", ""), str):
+        raise ValueError(
+            f"Key `source` in [{where}] must be a string. Received: source={section['source']!r}"
+        )
+    tasks = section.get("tasks", [])
+    if not isinstance(tasks, str | list) or not all(isinstance(t, str | Mapping) for t in tasks):
+        raise ValueError(
+            f"Key `tasks` in [{where}] must be a list of names and tables. "
+            f"Received: tasks={tasks!r}"
+        )
+
+
+def _check_tasks(where: str, tasks: list[Table], path: Path) -> None:
+    if not tasks:
+        raise ValueError(f"[{where}] of {path} must have `tasks`. Received: none")
+    for task in tasks:
+        schema.schema_of(Task).check(f"{where}.tasks", task)
+    # Keras' metrics are variables, which nothing may make before a strategy does.
+    objects = ("loss", "metrics")
+    as_tasks([Task(**{k: v for k, v in task.items() if k not in objects}) for task in tasks])
+
+
+def _check_columns(table: Mapping[str, Any]) -> None:
+    """Raises `ValueError` for options of columns that no column may have."""
+    for _, options in variants(table, schema.features_schema()):
+        of_kind = {kind: options.pop(kind, {}) for kind in ("category", "number", "sequence")}
+        features.TabularFeatures(
+            [
+                features.Category("category", **of_kind["category"]),
+                features.Numeric("number", **of_kind["number"]),
+                features.Sequence("sequence", **of_kind["sequence"]),
+            ],
+            **options,
+        )
 
 
 def _check_against(study: str, found: Mapping[str, Any], role: str) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from keras_mtl.checks import check_choice, did_you_mean
+from keras_mtl.checks import check_choice, check_integer, did_you_mean
 from keras_mtl.training.figures import lower_is_better
 from keras_mtl.training.mean_metric import MeanMetric
 
@@ -30,6 +30,8 @@ class BestEpoch(keras.callbacks.EarlyStopping):
                 "Key `monitor` in [selection] must be a figure of the validation data, `val_...`: "
                 f"test and training figures choose nothing. Received: monitor={monitor!r}"
             )
+        if patience is not None:
+            check_integer("patience", patience, minimum=0)
         if check_choice("mode", mode, ("auto", "min", "max")) == "auto":
             mode = "min" if lower_is_better(monitor.rpartition("_")[2]) else "max"
         super().__init__(

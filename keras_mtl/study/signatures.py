@@ -1,6 +1,5 @@
 """What a function or a class accepts, by its signature: what study files are checked against."""
 
-import importlib
 import inspect
 from collections.abc import Callable, Iterable
 from inspect import Parameter
@@ -9,7 +8,6 @@ from typing import Any
 from keras_mtl.checks import did_you_mean
 
 _NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
-_LISTS = ("Sequence", "Iterable", "list", "tuple")
 
 
 def arguments_of(target: Callable[..., Any]) -> dict[str, Parameter]:
@@ -26,14 +24,6 @@ def arguments_of(target: Callable[..., Any]) -> dict[str, Parameter]:
     return found
 
 
-def takes_list(parameter: Parameter) -> bool:
-    """Whether the argument itself is a list, so that only a list of lists is a grid over it."""
-    if isinstance(parameter.default, list | tuple):
-        return True
-    annotation = parameter.annotation
-    return any(word in str(annotation) for word in _LISTS)
-
-
 def check_keys(where: str, given: Iterable[str], known: Iterable[str]) -> None:
     """Raises `ValueError`, naming the nearest known key, for the first key that is not known."""
     known = sorted(known)
@@ -45,19 +35,11 @@ def check_keys(where: str, given: Iterable[str], known: Iterable[str]) -> None:
             )
 
 
-def import_name(name: str) -> Any:
-    """The object that `package.module:name` stands for."""
-    module, _, attribute = name.partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(
-            f"A name `package.module:function` must be importable. Received: {name!r} ({error})"
-        ) from error
-
-
 def _named(target: Callable[..., Any]) -> dict[str, Parameter]:
-    parameters = inspect.signature(target).parameters
+    try:
+        parameters = inspect.signature(target, eval_str=True).parameters
+    except Exception:  # a user's annotation may be text that means nothing here
+        parameters = inspect.signature(target).parameters
     return {name: given for name, given in parameters.items() if given.kind in _NAMED}
 
 

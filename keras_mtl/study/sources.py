@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 
 from keras_mtl import features
+from keras_mtl.checks import did_you_mean
 from keras_mtl.datasets.dataset import Dataset, Split
 from keras_mtl.serving.arrays import as_array
+from keras_mtl.study.importing import beside
+from keras_mtl.study.keras_objects import make
 from keras_mtl.study.run_settings import RunSettings
 from keras_mtl.study.schema import load_function
 from keras_mtl.study.signatures import arguments_of
@@ -72,31 +75,55 @@ def load_data(settings: RunSettings, data_dir: Path | None = None) -> StudyData:
 
     A load function that takes a `seed` and is given none gets the run's own: every seed draws new
     data, and models are compared on equal draws.
+
+    Raises:
+        ValueError: if the function returns no `Dataset`, or one without labels of a task.
     """
     arguments = dict(settings.data_arguments)
-    accepted = arguments_of(load_function(settings.source))
-    if "seed" in accepted:
-        arguments.setdefault("seed", settings.seed)
-    if "data_dir" in accepted and data_dir is not None:
-        arguments["data_dir"] = str(data_dir)
-    return _load(
-        settings.source,
-        json.dumps(arguments, sort_keys=True),
-        json.dumps(settings.features, sort_keys=True),
-        json.dumps(settings.tasks, sort_keys=True),
-    )
+    with beside(settings.folders):
+        accepted = arguments_of(load_function(settings.source))
+        if "seed" in accepted:
+            arguments.setdefault("seed", settings.seed)
+        if "data_dir" in accepted and data_dir is not None:
+            arguments["data_dir"] = str(data_dir)
+        return _load(
+            settings.source,
+            settings.folders,
+            json.dumps(arguments, sort_keys=True),
+            json.dumps(settings.features, sort_keys=True),
+            json.dumps(settings.tasks, sort_keys=True),
+        )
 
 
 @functools.lru_cache(maxsize=1)
-def _load(source: str, arguments: str, table: str, tasks: str) -> StudyData:
+def _load(
+    source: str, folders: tuple[str, ...], arguments: str, table: str, tasks: str
+) -> StudyData:
+    """`load_data` with what decides its result: equal sources in other folders are others."""
     data = load_function(source)(**json.loads(arguments))
+    made = [Task(**make(task, {})) for task in json.loads(tasks)]
+    _check_loaded(source, data, made)
     encoder = _adapted(data, json.loads(table))
     parts = (data.train, data.valid, data.test)
-    made = [Task(**task) for task in json.loads(tasks)]
     train, valid, test = (
         (_encoded(part, encoder), plain_labels(made, part.labels)) for part in parts
     )
     return StudyData(data, made, encoder, train, valid, test)
+
+
+def _check_loaded(source: str, data: Any, tasks: list[Task]) -> None:
+    if not isinstance(data, Dataset):
+        raise ValueError(
+            "A load function must return a `keras_mtl.datasets.Dataset`. "
+            f"Received: {type(data).__name__} from {source!r}"
+        )
+    labels = data.train.labels
+    for task in tasks:
+        if task.name not in labels:
+            raise ValueError(
+                f"Every one of `tasks` must be a label of the data, {', '.join(labels)}."
+                f"{did_you_mean(task.name, labels)} Received: {task.name!r}"
+            )
 
 
 def _adapted(data: Dataset, settings: dict[str, Any]) -> features.TabularFeatures | None:

@@ -8,11 +8,11 @@ from typing import Any
 
 from keras_mtl.checks import check_choice
 from keras_mtl.study.grid import Table, variants
-from keras_mtl.study.layered_toml import read_toml
+from keras_mtl.study.importing import beside
+from keras_mtl.study.layered_toml import layers, read_toml
 from keras_mtl.study.run_settings import RunSettings
 from keras_mtl.study.schema import Schema
-from keras_mtl.study.sections import AGAINST, SECTIONS, check, resolved, roles, schemas
-from keras_mtl.study.signatures import check_keys
+from keras_mtl.study.sections import AGAINST, check, check_forms, resolved, roles, schemas
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,17 @@ class Study:
     """A checked study file.
 
     Attributes:
-        name: name of the folder of a `study.toml`, else of the file.
+        name: what tables call its model: its key `name`, or else the name of the folder of a
+            `study.toml`, or of the file.
         path: where it was read.
         sections: the file laid over its base.
+        folders: its folder, then those of the files below it: where its modules are looked for.
     """
 
     name: str
     path: Path
     sections: Mapping[str, Any]
+    folders: tuple[str, ...]
 
     @property
     def data_names(self) -> list[str]:
@@ -68,20 +71,17 @@ def load_study(path: Path) -> Study:
     """Reads and checks a study file.
 
     Raises:
-        ValueError: without the file, for text that is no TOML, an unknown key, a missing section.
+        ValueError: without the file, for text that is no TOML, a missing section, an unknown key,
+            or a value that its key cannot take.
     """
-    name = path.parent.resolve().name if path.name == "study.toml" else path.stem
-    study = Study(name, path, read_toml(path))
-    check_keys(f"{path}", study.sections, SECTIONS)
-    for section in ("model", "data"):
-        if not study.sections.get(section):
-            raise ValueError(
-                f"{path} must have a section [{section}]. Received: {[*study.sections]}"
-            )
-    if not all(type(seed) is int for seed in study.seeds()):
-        raise ValueError(f"Key `seeds` must be a list of integers. Received: {study.seeds()}")
-    for data in study.data_names:
-        check(name, path, study.sections, data)
+    sections = read_toml(path)
+    check_forms(path, sections)
+    place = path.parent.resolve().name if path.name == "study.toml" else path.stem
+    folders = dict.fromkeys(str(file.parent.resolve()) for file, _ in layers(path))
+    study = Study(sections.get("name", place), path, sections, tuple(folders))
+    with beside(study.folders):
+        for data in study.data_names:
+            check(study.name, path, sections, data)
     return study
 
 
@@ -109,9 +109,10 @@ def expand(
     check_choice("data", data, study.data_names)
     found = resolved(study.sections, data)
     found["fit"] = {**found["fit"], **fit}
-    known = schemas(found, role)
-    of_data = list(_combined(found, known, ("data", "features")))
-    of_model = list(_combined(found, known, (role, "compile", "fit")))
+    with beside(study.folders):
+        known = schemas(found, role)
+        of_data = list(_combined(found, known, ("data", "features")))
+        of_model = list(_combined(found, known, (role, "compile", "fit")))
     for (data_point, d), seed, (model_point, m) in itertools.product(of_data, seeds, of_model):
         yield RunSettings(
             study=study.name,
@@ -127,6 +128,7 @@ def expand(
             compile=m["compile"],
             fit=m["fit"],
             selection=found["selection"],
+            folders=study.folders,
         )
 
 

@@ -47,11 +47,23 @@ def number(value: float, digits: int = 4) -> str:
 def signed(value: float, digits: int = 4) -> str:
     """A difference, with its sign always shown; a dash where there is none.
 
+    What rounds to nothing is no loss: it has no minus.
+
     Example:
         >>> signed(0.01), signed(-0.00001)
-        ('+0.0100', '-0.0000')
+        ('+0.0100', '+0.0000')
     """
-    return "-" if value != value else f"{value:+.{digits}f}"
+    return "-" if value != value else f"{round(value, digits) + 0.0:+.{digits}f}"
+
+
+def rounds_to_nothing(value: float, digits: int = 4) -> bool:
+    """Whether a difference is shown as zero.
+
+    Example:
+        >>> rounds_to_nothing(-0.00001), rounds_to_nothing(0.0001)
+        (True, False)
+    """
+    return round(value, digits) == 0
 
 
 def _aligned(line: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:

@@ -72,8 +72,8 @@ class LossTracker(keras.metrics.Metric):
 
     def check_labels(self) -> None:
         """Raises `ValueError` for labels since the last reset that their tasks forbid."""
-        counts = ops.convert_to_numpy(self._invalid)
-        sums = ops.convert_to_numpy(self._invalid_values)
+        # Not by `ops.convert_to_numpy`, which NumPy 2 warns of where it copies a variable.
+        counts, sums = np.asarray(self._invalid), np.asarray(self._invalid_values)
         if counts.any():
             self.reset_state()
         for name, count, value in zip(self._names, counts, sums, strict=True):
@@ -86,7 +86,7 @@ class LossTracker(keras.metrics.Metric):
 
     def check_losses(self) -> None:
         """Warns of tasks whose loss since the last reset is NaN or infinite."""
-        finite = np.isfinite(ops.convert_to_numpy(self._losses))
+        finite = np.isfinite(np.asarray(self._losses))
         lost = [name for name, is_finite in zip(self._names, finite, strict=True) if not is_finite]
         if lost:
             warnings.warn(

@@ -6,11 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_mtl.__main__ import INTERRUPTED, main, run_by_name
+from keras_mtl.__main__ import INTERRUPTED, main
 from keras_mtl.study import execution
 from keras_mtl.study.commands import distinct_studies, require
 from keras_mtl.study.results import read_results
 from keras_mtl.study.serving_check import answer
+from keras_mtl_command import run_by_name
 
 ROOT = Path(__file__).parents[2]
 TINY = """

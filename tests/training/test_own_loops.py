@@ -21,9 +21,10 @@ TASKS = [
     Task("topic", "multiclass", units=3),
     Task("tags", "multilabel", units=2, loss="binary_crossentropy"),
 ]
+CLICKS = RNG.integers(-1, 2, ROWS)
 Y = {
-    "click": RNG.integers(-1, 2, ROWS),
-    "buy": RNG.integers(-1, 2, ROWS),
+    "click": CLICKS,
+    "buy": np.where(CLICKS == 0, 0, RNG.integers(-1, 2, ROWS)),  # nobody buys without a click
     "price": np.where(RNG.random((ROWS, 2)) < 0.5, np.nan, X[:, :2]).astype("float32"),
     "topic": RNG.integers(-1, 3, ROWS),
     "tags": RNG.integers(-1, 2, (ROWS, 2)),
@@ -119,10 +120,10 @@ def test_padding_does_not_count_in_a_loop_of_ones_own_either():
 
 # Every part of 8 rows has equally many labels of every task.
 SAME = np.tile(np.arange(8), ROWS // 8)
-EVEN = {name: Y[name][SAME] for name in ("click", "price", "topic", "tags")} | {
-    "buy": np.ones(ROWS, "int64")
+EVEN = {name: Y[name][SAME] for name in ("price", "topic", "tags")} | {
+    "click": np.tile([0, 1, 1, 1, -1, 1, 0, 1], ROWS // 8),
+    "buy": np.tile([0, 1, 0, 1, 1, 1, 0, 1], ROWS // 8),
 }
-EVEN["click"] = np.tile([0, 1, 1, 1, -1, 1, 0, 1], ROWS // 8)
 
 
 MODES = {

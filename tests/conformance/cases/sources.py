@@ -50,6 +50,18 @@ def cases() -> Iterator[Case]:
         labels=lambda rows, seed: first(treebank().train.labels, rows),
         exempt=NO_CLASS,
     )
+    rows = datasets.Split({"age": [31.0, 45.0]}, {"bought": [1, 0]})
+    yield record("Split", columns=rows.columns, labels=rows.labels)
+    yield record(
+        "Dataset",
+        train=rows,
+        valid=rows,
+        test=rows,
+        categorical=[],
+        numeric=["age"],
+        sequences=[],
+        classes={},
+    )
     yield Case(
         public="zoo.create",
         arguments={"name": "mmoe", "inputs": 5, "tasks": TASKS},
@@ -157,6 +169,15 @@ def on_treebank(seed: int) -> MultiTaskModel:
     tasks = [Task(n, "multiclass", units=len(c)) for n, c in treebank().classes.items()]
     vectors = treebank_table().embed(concatenate=False, seed=seed)["words"]
     return zoo.shared_bottom(vectors, tasks, bottom_units=4, tower_units=(), seed=seed)
+
+
+def record(name: str, **arguments: Any) -> Case:
+    """The case of what a load function returns."""
+    return Case(
+        public=f"datasets.{name}",
+        arguments=arguments,
+        exempt=dict.fromkeys(WITHOUT_MODEL, "it holds rows, and makes no model"),
+    )
 
 
 def served(name: str, **arguments: Any) -> Case:

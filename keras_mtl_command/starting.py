@@ -1,0 +1,34 @@
+"""`keras-mtl init`: a study file and its data's loader, which run as they are written."""
+
+import re
+from pathlib import Path
+
+from keras_mtl_command import package
+
+_LOADER = "shop_data"
+
+
+def start_study(study: Path) -> str:
+    """Writes the example study and its loader; returns what to do next.
+
+    Raises:
+        ValueError: Where one of the two files is there already, or the name does not end in .toml.
+    """
+    if study.suffix != ".toml":
+        raise ValueError(f"A study file must be named NAME.toml. Received: {study}")
+    module = re.sub(r"\W", "_", study.stem, flags=re.ASCII) + "_data"
+    module = f"_{module}" if module[0].isdigit() else module
+    loader = study.with_name(f"{module}.py")
+    for path in (study, loader):
+        if path.exists():
+            raise ValueError(f"Nothing is overwritten: {path} must not be there yet.")
+    example = package.folder() / "study" / "example"
+    study.parent.mkdir(parents=True, exist_ok=True)
+    loader.write_text((example / f"{_LOADER}.py").read_text(encoding="utf-8"), encoding="utf-8")
+    text = (example / "study.toml").read_text(encoding="utf-8")
+    study.write_text(text.replace(_LOADER, module), encoding="utf-8")
+    return (
+        f"Wrote {study}, a study with comments, and {loader}, which loads its data.\n"
+        f"Train it, in about a minute:  keras-mtl run {study}\n"
+        f"Then put your own rows into {loader.name}: it says how."
+    )
