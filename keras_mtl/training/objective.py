@@ -83,7 +83,8 @@ class Objective:
         """Cross-entropy of the product of probabilities along the chain, where it is known."""
         chain = [*reversed(group.chains[0]), group.task]
         labels, mask = (ops.expand_dims(x, -2) for x in joint_labels(chain, y))  # (B, 1, 1)
-        if (shown := group.shown(outputs)) is not None:
+        shown = group.shown(outputs)
+        if shown is not None:
             labels, mask = ops.where(shown > 0, labels, 0.0), mask * shown
         logs = [self._log_probability(task, outputs, mask) for task in chain]
         weights = weigh(group.tasks, y, sample_weight, mask)
