@@ -84,7 +84,8 @@ class TaskGroup:
         own = self.outputs(outputs)
         units = 1 if self.kind == "multiclass" else own.shape[-1]
         labels = read_labels(self.tasks, y, (*own.shape[1:-2], units))
-        if (shown := self.shown(outputs)) is not None:
+        shown = self.shown(outputs)
+        if shown is not None:
             labels = labels.where(shown)
         mask = labels.known
         if any(self.chains):

@@ -52,7 +52,8 @@ class Joint:
     ) -> JointEntries:
         """Labels, mask, weights and log probabilities of a batch."""
         labels, mask = (ops.expand_dims(x, -2) for x in joint_labels(self._chain, y))  # (B, 1, 1)
-        if (shown := self.group.shown(outputs)) is not None:
+        shown = self.group.shown(outputs)
+        if shown is not None:
             labels, mask = ops.where(shown > 0, labels, 0.0), mask * shown
         logs = [_log_probability(*link, outputs, mask) for link in self._links]
         weights = weigh(self.group.tasks, y, sample_weight, mask)
