@@ -1,39 +1,37 @@
 """MultiTaskModel: the functional model that knows its tasks."""
 
-from collections.abc import Iterable, Mapping
-from contextvars import ContextVar
+from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_mtl.api_export import keras_mtl_export
-from keras_mtl.features.input_limits import within_limits
-from keras_mtl.layers.routing_records import recorded_routing, take_records
 from keras_mtl.serving.onnx_model import export_onnx
 from keras_mtl.serving.saved_model import export_saved_model
 from keras_mtl.task import Task, as_config, as_tasks
-from keras_mtl.training import configuration, replicas, seeds
+from keras_mtl.training import configuration, file_formats, replicas, saved_names, seeds
 from keras_mtl.training.callbacks import with_own
+from keras_mtl.training.class_weights import ClassWeights
 from keras_mtl.training.data import as_label_dict, prepare_arrays
+from keras_mtl.training.dataset_labels import check_dataset_labels
+from keras_mtl.training.epochs import run_loop
+from keras_mtl.training.graph_inputs import inputs_within_limits
 from keras_mtl.training.groups import group_tasks
 from keras_mtl.training.heads import TrainingGraph
-from keras_mtl.training.inputs import prepare_inputs, row_count
+from keras_mtl.training.inputs import prepare_inputs, row_count, unwrap
 from keras_mtl.training.label_check import LabelCheck
+from keras_mtl.training.layer_losses import separate_losses
 from keras_mtl.training.masked_batches import marked_batches
-from keras_mtl.training.objective import Objective
+from keras_mtl.training.optimizer_hook import hook
 from keras_mtl.training.outputs import bear_tasks, check_names, graph_arguments, tasks_of
-from keras_mtl.training.packed_logs import PackedLogs
 from keras_mtl.training.routing_tracker import RoutingTracker, routing_tracker
 from keras_mtl.training.same_start import SameStart
 from keras_mtl.training.spaces import joint_predictions
+from keras_mtl.training.step import is_stepping, step_of
+from keras_mtl.training.step_loss import StepLoss
 from keras_mtl.training.task_metrics import TaskMetrics
-from keras_mtl.training.tracker import LossTracker, mean_losses, running_logs
-
-# The model whose training or test step is under way; a context variable, since every replica traces
-# in its own thread.
-_STEPPING: ContextVar[keras.Model | None] = ContextVar("keras_mtl_stepping", default=None)
+from keras_mtl.training.tracker import LossTracker, running_logs
 
 
 @keras_mtl_export
@@ -87,7 +85,7 @@ class MultiTaskModel(keras.Model):
         check_names(outputs)
         super().__init__(inputs, outputs, **kwargs)
         self.tasks = bearing
-        self._class_weight: dict[str, Any] = {}
+        self._has_auto_steps = False
 
     @property
     def features(self) -> Any | None:
@@ -112,23 +110,27 @@ class MultiTaskModel(keras.Model):
         """Configures training; losses and metrics come from the tasks unless given here.
 
         Args:
-            optimizer: As in Keras.
+            optimizer: As in Keras. With `gradient_accumulation_steps`, batches weigh alike however
+                many labels each has; where all have equally many, the step is that of one large
+                batch.
             loss: None, a loss for all tasks, or a dict by task name that may leave tasks out.
             loss_weights: Factors of the tasks' losses by task name; `Task.weight` where left out.
             metrics: A metric or list for all tasks, or a dict of them by task name. Each task gets
                 its own copy.
             weighted_metrics: The same: every metric sees mask and sample weights.
             run_eagerly: As in Keras.
-            steps_per_execution: Batches a compiled call runs; `"auto"` is 16 on one replica, 1 on
-                several.
+            steps_per_execution: Batches a compiled call runs, at most: never a step more than an
+                epoch has. `"auto"` is 16 on one replica and 1 on several, and 1 in calls with
+                callbacks that look at batches; with a number they see the last batch of each call.
             jit_compile: As in Keras; `"auto"` is off where there is only a CPU. True pays there for
                 long training: MMoE took 1.3 times the rows a second, and started 1.2 s later.
             auto_scale_loss: As in Keras.
 
         Raises:
-            ValueError: If a dict names an unknown task, or an argument does not work on several
-                replicas.
+            ValueError: If a dict names an unknown task, an argument does not work on several
+                replicas, or `keras.config.floatx()` is not float32.
         """
+        configuration.check_floatx()
         # In the order of names, so that permuting the tasks changes not even a rounding.
         tasks = sorted(self.tasks, key=lambda task: task.name)
         with replicas.scope_of(self):
@@ -144,13 +146,23 @@ class MultiTaskModel(keras.Model):
                 jit_compile=jit_compile,
                 auto_scale_loss=auto_scale_loss,
             )
+            hook(self.optimizer)
             self._training_graph = TrainingGraph(self.input, self.output)
             groups = group_tasks(tasks, self._training_graph.heads, losses, own_metrics)
-            self._objective = Objective(tasks, groups)
-            self._loss_weights = weights
             self._loss_tracker = LossTracker([task.name for task in tasks], weights)
             self._task_metrics = TaskMetrics(groups, own_metrics)
             self._routing_tracker = routing_tracker(self)
+            self._class_weights = ClassWeights()
+            self._step_loss = StepLoss(
+                tasks,
+                groups,
+                weights,
+                self._class_weights,
+                self._loss_tracker,
+                self._routing_tracker,
+            )
+            separate_losses(self)
+        self._has_auto_steps = steps_per_execution == "auto"
         # In a plain dict, Keras would take the user's metric objects for the model's own.
         self._compile_arguments = MappingProxyType(
             {
@@ -179,32 +191,58 @@ class MultiTaskModel(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Saves to a `.keras` file, with the arguments of `keras.Model.save`.
+
+        Raises:
+            ValueError: If `filepath` is that of a legacy HDF5 file, which could not be loaded.
+        """
+        file_formats.check_format(filepath)
+        super().save(filepath, *args, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The config of a functional model; its last layers hold the tasks."""
+        file_formats.check_config_format()
+        return super().get_config()
+
     def save_own_variables(self, store: Any) -> None:
-        """Weights, and the states of random draws: a resumed training goes on with them."""
+        """Weights, whose they are, and the states of random draws: a resumed training needs all."""
         super().save_own_variables(store)
+        saved_names.keep(self, store)
         seeds.keep(self, store)
 
     def load_own_variables(self, store: Any) -> None:
-        """What `save_own_variables` kept; also from a file without states of random draws."""
-        super().load_own_variables(seeds.restore(self, store))
+        """What `save_own_variables` kept; also from a file without names or random draws."""
+        super().load_own_variables(seeds.restore(self, saved_names.check(self, store)))
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Loads weights of the same tasks and table, as `keras.Model.load_weights`.
+
+        Raises:
+            ValueError: If the file says that its weights are those of other tasks, or of another
+                table (with `skip_mismatch`, that table's embeddings are skipped).
+        """
+        saved_names.check_file(self, filepath, skip_mismatch)
+        super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
 
     # --- the step ---
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Predictions by task name; within a step, the logits that losses and metrics read."""
-        inputs = self._within_limits(self._unwrap(inputs))
-        if _STEPPING.get() is self:
+        inputs = inputs_within_limits(self.input, unwrap(self.input, inputs))
+        if is_stepping(self):
             return self._training_graph(inputs, training, mask)
         return super().call(inputs, training=training, mask=mask)
 
     def train_step(self, *args: Any) -> Any:
         """One step of the optimizer."""
-        with running_logs():
-            return self._step(super().train_step, *args)
+        with step_of(self), running_logs():
+            return super().train_step(*args)
 
     def test_step(self, *args: Any) -> Any:
         """One step of evaluation."""
-        return self._step(super().test_step, *args)
+        with step_of(self):
+            return super().test_step(*args)
 
     def compute_loss(
         self,
@@ -214,22 +252,19 @@ class MultiTaskModel(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        """This replica's part of the step's loss; the parts of all replicas add up to it."""
+        """This replica's part of the step's loss; the parts of all replicas add up to it.
+
+        In a `train_step` or a loop of one's own, `y_pred` are predictions, as `model(x)` gives
+        them. Losses and metrics leave out missing labels there, too.
+        """
         y = as_label_dict(self.tasks, y)
-        sums = self._objective(y_pred, y, sample_weight, self._class_weight)
-        # Of layers in half precision as well.
-        added = (ops.sum(ops.cast(loss, "float32")) for loss in self.losses)
-        additional = sum(added, ops.zeros((), "float32"))
-        self._loss_tracker.accumulate(sums, additional)
-        if self._routing_tracker is not None:
-            self._routing_tracker.accumulate(take_records())
-        losses = mean_losses(sums.losses, replicas.global_sum(sums.counts))  # (T,)
-        weighted = ops.sum(losses * ops.array(self._loss_weights, dtype="float32"))
-        return weighted + additional / replicas.num_replicas()
+        return self._step_loss(y, y_pred, sample_weight, self.losses, is_stepping(self))
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Updates the tasks' metrics; returns all logs."""
-        self._task_metrics.update_state(as_label_dict(self.tasks, y), y_pred, sample_weight)
+        metrics = self._task_metrics
+        update = metrics.accumulate if is_stepping(self) else metrics.update_state
+        update(as_label_dict(self.tasks, y), y_pred, sample_weight)
         return self.get_metrics_result()
 
     @property
@@ -295,12 +330,16 @@ class MultiTaskModel(keras.Model):
             validation_data = self._prepare_some(
                 *keras.utils.unpack_x_y_sample_weight(validation_data)
             )
+        check_dataset_labels(self.tasks, validation_data)
         validation_data = marked_batches(self.tasks, validation_data)
-        self._use_class_weights(configuration.class_weights_by_task(self.tasks, class_weight))
-        try:
-            return super().fit(
-                x,
-                y,
+        by_task = configuration.class_weights_by_task(self.tasks, class_weight)
+        with self._class_weights.of_fit(self, by_task):
+            return run_loop(
+                "fit",
+                self,
+                self._has_auto_steps,
+                x=x,
+                y=y,
                 batch_size=batch_size,
                 epochs=epochs,
                 verbose=verbose,
@@ -311,8 +350,6 @@ class MultiTaskModel(keras.Model):
                 sample_weight=sample_weight,
                 **kwargs,
             )
-        finally:
-            self._use_class_weights({})
 
     def evaluate(
         self,
@@ -331,9 +368,12 @@ class MultiTaskModel(keras.Model):
         if not kwargs.get("_use_cached_eval_dataset"):
             x, y, sample_weight = self._prepare_some(x, y, sample_weight)
             callbacks = with_own(callbacks, self.tasks, verbose, LabelCheck())
-        return super().evaluate(
-            x,
-            y,
+        return run_loop(
+            "evaluate",
+            self,
+            self._has_auto_steps,
+            x=x,
+            y=y,
             batch_size=batch_size,
             verbose=verbose,
             sample_weight=sample_weight,
@@ -390,16 +430,32 @@ class MultiTaskModel(keras.Model):
         if verbose or verbose is None:
             print(f"Exported to {filepath}{said}")
 
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
         """Predictions by task name, with the arguments of `keras.Model.predict`.
 
         A task that is trained on all rows also has its product with what it is given, `NAME_joint`.
         """
-        x = prepare_inputs(self.input, x)
-        # Keras has no answer to no rows.
-        if row_count(x) == 0:
+        x = prepare_inputs(self.input, x, self.features)
+        if row_count(x) == 0:  # Keras has no answer to it
             return self.predict_on_batch(x)
-        return joint_predictions(self.tasks, super().predict(x, *args, **kwargs))
+        predictions = run_loop(
+            "predict",
+            self,
+            self._has_auto_steps,
+            x=x,
+            batch_size=batch_size,
+            verbose=verbose,
+            steps=steps,
+            callbacks=callbacks,
+        )
+        return joint_predictions(self.tasks, predictions)
 
     def train_on_batch(
         self,
@@ -433,8 +489,8 @@ class MultiTaskModel(keras.Model):
 
     def predict_on_batch(self, x: Any) -> Any:
         """Predictions of one batch, as of `predict`."""
-        predictions = super().predict_on_batch(prepare_inputs(self.input, x))
-        return joint_predictions(self.tasks, predictions)
+        x = prepare_inputs(self.input, x, self.features)
+        return joint_predictions(self.tasks, super().predict_on_batch(x))
 
     def check_labels(self) -> None:
         """Raises `ValueError` if labels since the last reset were not what their tasks allow.
@@ -446,23 +502,10 @@ class MultiTaskModel(keras.Model):
         self._loss_tracker.check_labels()
         self._loss_tracker.check_losses()
 
-    def _use_class_weights(self, class_weight: dict[str, Any]) -> None:
-        """Class weights are constants of the compiled steps: others need new ones."""
-        if class_weight != self._class_weight:
-            self._class_weight = class_weight
-            self.train_function = self.test_function = None
-
-    def _step(self, step: Any, *args: Any) -> Any:
-        token = _STEPPING.set(self)
-        try:
-            with recorded_routing():
-                return step(*args)
-        finally:
-            _STEPPING.reset(token)
-
     def _prepare(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[Any, Any, Any]:
         """What is held in arrays, checked; datasets, which bring their own labels, stay."""
-        x = marked_batches(self.tasks, prepare_inputs(self.input, x))
+        x = marked_batches(self.tasks, prepare_inputs(self.input, x, self.features))
+        check_dataset_labels(self.tasks, x)
         if y is not None or row_count(x) is not None:
             shapes = {name: output.shape for name, output in self.output.items()}
             y, sample_weight = prepare_arrays(self.tasks, shapes, x, y, sample_weight)
@@ -475,28 +518,12 @@ class MultiTaskModel(keras.Model):
             raise ValueError("Argument `x` must hold at least one row. Received: 0 rows")
         return x, *prepared
 
-    def _unwrap(self, inputs: Any) -> Any:
-        """The one input out of a one-key dict."""
-        wrapped = isinstance(inputs, Mapping) and isinstance(self.input, keras.KerasTensor)
-        return inputs[self.input.name] if wrapped and self.input.name in inputs else inputs
-
-    def _within_limits(self, inputs: Any) -> Any:
-        """The inputs, with TensorFlow's refusal of what datasets bring and no embedding has."""
-        tensors = {tensor.name: tensor for tensor in keras.tree.flatten(self.input)}
-        if isinstance(inputs, Mapping):
-            return within_limits(self.input if isinstance(self.input, Mapping) else tensors, inputs)
-        flat = keras.tree.flatten(inputs)
-        if len(flat) != len(tensors):  # Keras says so
-            return inputs
-        checked = within_limits(tensors, dict(zip(tensors, flat, strict=True)))
-        return keras.tree.pack_sequence_as(inputs, list(checked.values()))
-
     def _make_function(self, step_function: Any, *args: Any, **kwargs: Any) -> Any:
         if keras.backend.backend() != "tensorflow":
             return super()._make_function(step_function, *args, **kwargs)
-        packed = PackedLogs()
-        function = super()._make_function(lambda data: packed.pack(step_function(data)))
-        return lambda iterator: packed.unpack(function(iterator))
+        from keras_mtl.training.executions import steps_function
+
+        return steps_function(self, super()._make_function, step_function)
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Weights, losses and metrics are all built by now. Keras' own version reduces a batch over

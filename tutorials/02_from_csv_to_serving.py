@@ -183,15 +183,17 @@ request = {"signature_name": "serving_default", "instances": instances}
 print(f"curl -X POST http://localhost:8501/v1/models/shop:predict -d '{json.dumps(request)}'")
 
 # %% [markdown]
-# The answer. We let the exported signature itself give it, fed with what the request says, which is
-# what the server does.
+# The answer. We let the export itself give it, fed with what the request says, which is what the
+# server does. `serve` takes a dict by column, whatever a column is called (`zip-code`, `class`), and
+# tells in which dtype it wants each. `keras.layers.TFSMLayer("export/shop/1", call_endpoint="serve")`
+# is the same as a layer.
 
 # %%
-served = tf.saved_model.load("export/shop/1").signatures["serving_default"]
-kinds = {name: spec.dtype for name, spec in served.structured_input_signature[1].items()}
+served = tf.saved_model.load("export/shop/1").serve
+(kinds,), _ = served.concrete_functions[0].structured_input_signature
 sent = json.loads(json.dumps(request))["instances"]
-feeds = {name: tf.constant([row[name] for row in sent], kind) for name, kind in kinds.items()}
-outputs = {name: tensor.numpy().tolist() for name, tensor in served(**feeds).items()}
+feeds = {name: tf.constant([row[name] for row in sent], kind.dtype) for name, kind in kinds.items()}
+outputs = {name: tensor.numpy().tolist() for name, tensor in served(feeds).items()}
 predictions = [{name: outputs[name][i] for name in sorted(outputs)} for i in range(len(sent))]
 print(json.dumps({"predictions": predictions}).replace("{", "\n{"))
 

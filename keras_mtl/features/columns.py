@@ -198,8 +198,9 @@ class Sequence(VocabularyColumn):
 class Numeric(Column):
     """A column of numbers: standardised, or cut into quantile bins that are embedded.
 
-    z = (f(x) - mean f) / std f, where f(x) = x, or sign(x) log(1 + |x|) with `transform="log"`. A
-    missing value (NaN, None, or infinite) becomes z = 0; if the adapted data had missing values, a
+    z = (f(x) - mean f) / std f, where f(x) = x, or sign(x) log(1 + |x|) with `transform="log"`, all
+    in float64. A missing value (NaN, None, the smallest 64-bit integer, or one beyond float32)
+    becomes z = 0; if the adapted data had missing values, a
     second feature is 1 where the value is missing. With `bins`, id(x) = 0 where missing, 1 + the
     number of edges <= x otherwise: every bin holds about the same number of rows, a value more
     frequent than that gets a bin of its own, and none is empty.

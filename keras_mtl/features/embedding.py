@@ -8,8 +8,10 @@ import numpy as np
 from keras import ops
 
 from keras_mtl.api_export import keras_mtl_export
+from keras_mtl.features import saved_fingerprint
 from keras_mtl.features.columns import Sequence
-from keras_mtl.features.encoding import Encoding
+from keras_mtl.features.encoding import Encoding, Source
+from keras_mtl.features.tensor_gather import gather_rows
 from keras_mtl.layers.initialization import derive_seed, root_seed
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ class Width:
     rows: int = 0
     positions: list[int] = dataclasses.field(default_factory=list)
     offsets: list[int] = dataclasses.field(default_factory=list)
+    sources: list[Source] = dataclasses.field(default_factory=list)
 
 
 def lay_out(encoding: Encoding, dims: list[int]) -> list[Width]:
@@ -43,6 +46,7 @@ def lay_out(encoding: Encoding, dims: list[int]) -> list[Width]:
         if position < len(encoding.categorical):
             width.positions.append(position)
             width.offsets.append(width.starts[name])
+            width.sources.append(encoding.sources[name])
     return list(widths.values())
 
 
@@ -51,7 +55,9 @@ class TabularEmbedding(keras.layers.Layer):
     """Packed tensors -> the vector of each row; `table` is the adapted table it belongs to.
 
     x = [E_d[id_f + start_f] for every width d and column f in it, sequences, numbers]; see
-    `TabularFeatures` and `Sequence` for the symbols.
+    `TabularFeatures` and `Sequence` for the symbols. An id outside its own column's vocabulary is
+    read as an unknown value (where values are hashed or cut into bins, as a missing one), never as
+    the row of another column.
 
     Args:
         table: An adapted `TabularFeatures`.
@@ -147,26 +153,38 @@ class TabularEmbedding(keras.layers.Layer):
         """The rows in this width's weight, of the columns that have this width."""
         if len(width.positions) < ids.shape[1]:
             ids = ops.take(ids, np.array(width.positions), axis=1)
-        return ids + np.array(width.offsets, np.int32)  # (B, F)
+        sizes = np.array([source.size for source in width.sources], np.int32)
+        unknown = np.array([source.unknown for source in width.sources], np.int32)
+        return _inside(ids, sizes, unknown) + np.array(width.offsets, np.int32)  # (B, F)
 
     def _gather(self, index: int, rows: Any) -> Any:
-        vectors = ops.take(self._embeddings[index], rows, axis=0)
+        vectors = gather_rows(self._embeddings[index], rows)
         return ops.cast(vectors, self.compute_dtype)  # (B, ..., D)
 
     def _sequence(self, sequence: Sequence, packed: Any) -> Any:
         encoding = self.table.encoding
-        name, ids = encoding.source_name(sequence), _entry_ids(sequence, packed)
+        name, ids = encoding.source_name(sequence), self._entry_ids(sequence, packed)
         index = next(i for i, width in enumerate(self._widths) if name in width.starts)
         starts = self._widths[index].starts
         vectors = self._gather(index, ids + starts[name])  # (B, S, D)
         if sequence.ngrams:
-            start = starts[encoding.ngram_source_name(sequence)]
-            vectors += self._ngram_mean(index, start, packed[..., 1:])
+            source = encoding.ngram_source_name(sequence)
+            ngrams = self._known_ids(source, packed[..., 1:])  # (B, S, G)
+            vectors += self._ngram_mean(index, starts[source], ngrams)
         if sequence.pooling is None:
             return vectors
         present = ops.cast(ids > 0, vectors.dtype)[..., None]  # (B, S, 1)
         total = ops.sum(vectors * present, axis=1)  # (B, D)
         return total / ops.maximum(ops.sum(present, axis=1), 1)
+
+    def _entry_ids(self, sequence: Sequence, packed: Any) -> Any:
+        """The ids of a sequence's entries (B, S), without those of their n-grams."""
+        ids = packed[..., 0] if sequence.ngrams else packed
+        return self._known_ids(self.table.encoding.source_name(sequence), ids)
+
+    def _known_ids(self, name: str, ids: Any) -> Any:
+        source = self.table.encoding.sources[name]
+        return _inside(ids, np.int32(source.size), np.int32(source.unknown))
 
     def _ngram_mean(self, index: int, start: int, ids: Any) -> Any:
         present = ops.cast(ids > 0, self.compute_dtype)  # (B, S, G)
@@ -207,10 +225,19 @@ class TabularEmbedding(keras.layers.Layer):
             return None
         masks = dict.fromkeys(column.name for column in self.table.columns)
         return masks | {
-            s.name: _entry_ids(s, inputs[s.name]) > 0
+            s.name: self._entry_ids(s, inputs[s.name]) > 0
             for s in self.table.encoding.sequences
             if s.pooling is None
         }
+
+    def save_own_variables(self, store: Any) -> None:
+        """Weights, and the fingerprint of the table whose ids they embed."""
+        super().save_own_variables(store)
+        saved_fingerprint.keep(self.table.fingerprint, store)
+
+    def load_own_variables(self, store: Any) -> None:
+        """What `save_own_variables` kept; also from a file without fingerprint."""
+        super().load_own_variables(saved_fingerprint.check(self.table.fingerprint, store))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, the adapted table included."""
@@ -228,6 +255,7 @@ class TabularEmbedding(keras.layers.Layer):
         return cls(**{**config, "table": table})
 
 
-def _entry_ids(sequence: Sequence, packed: Any) -> Any:
-    """The ids of a sequence's entries (B, S), without those of their n-grams."""
-    return packed[..., 0] if sequence.ngrams else packed
+def _inside(ids: Any, sizes: Any, unknown: Any) -> Any:
+    """The ids; `unknown` for those outside [0, sizes), which are rows of other columns."""
+    inside = ops.logical_and(ids >= 0, ids < sizes)
+    return ops.where(inside, ids, unknown)

@@ -1,13 +1,16 @@
 """What a table has learned, and the packed arrays it turns raw columns into."""
 
 import dataclasses
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from keras_mtl.features.columns import Category, Column, Numeric, Sequence, VocabularyColumn
+from keras_mtl.features.fingerprint import fingerprint
 from keras_mtl.features.ngrams import NgramBuckets
 from keras_mtl.features.numerics import Bins, Standardization
+from keras_mtl.features.packed_columns import PackedColumns
 from keras_mtl.features.reading import (
     check_kind,
     read_categories,
@@ -15,6 +18,7 @@ from keras_mtl.features.reading import (
     read_sequences,
     select,
 )
+from keras_mtl.features.resolution import ExampleDtype
 from keras_mtl.features.vocabulary import HashBuckets, Vocabulary, VocabularySpec
 
 Source: TypeAlias = Vocabulary | HashBuckets | Bins | NgramBuckets
@@ -48,6 +52,11 @@ class Encoding:
             c for c in columns if isinstance(c, Category) or (isinstance(c, Numeric) and c.bins)
         )
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of what packed values mean."""
+        return fingerprint(self.columns, self.get_config())
+
     def source_name(self, column: Column) -> str:
         """The key in `sources`; columns with one key share ids and embeddings."""
         return column.vocabulary_name if isinstance(column, VocabularyColumn) else column.name
@@ -78,11 +87,33 @@ class Encoding:
             shapes["numeric"] = (sum(known.width for known in self.standardizations.values()),)
         return shapes | {column.name: column.packed_shape for column in self.sequences}
 
-    def encode(self, data: Any) -> dict[str, np.ndarray]:
+    @property
+    def example_dtypes(self) -> dict[str, ExampleDtype]:
+        """By numeric column, the type in which a `tf.train.Example` holds it as it is."""
+        numbers: dict[str, Standardization | Bins] = {**self.standardizations, **self.bins}
+        return {name: known.example_dtype for name, known in numbers.items()}
+
+    def id_sources(self, name: str) -> list[tuple[str, Source]]:
+        """Column and source of the ids in a packed tensor; none of one that holds numbers.
+
+        One for each entry of the last axis of "categorical" and of n-grams, else one for all.
+        """
+        if name == "categorical":
+            return [(c.name, self.sources[self.source_name(c)]) for c in self.categorical]
+        sequence = next((c for c in self.sequences if c.name == name), None)
+        if sequence is None:
+            return []
+        sources = [self.sources[self.source_name(sequence)]]
+        if sequence.ngram_source is not None:
+            sources += [sequence.ngram_source] * sequence.max_ngrams
+        return [(name, source) for source in sources]
+
+    def encode(self, data: Any) -> PackedColumns:
         """The packed arrays of a dict of arrays or a DataFrame."""
         raw = select(data, [column.name for column in self.columns])
         rows = len(raw[self.columns[0].name])
-        packed = {}
+        packed = PackedColumns()
+        packed.fingerprint = self.fingerprint
         if self.categorical:
             packed["categorical"] = np.empty((rows, len(self.categorical)), np.int32)
             for position, column in enumerate(self.categorical):
@@ -135,7 +166,9 @@ class Encoding:
                 [name, known.kind, list(known.values) if isinstance(known, Vocabulary) else None]
                 for name, known in self.vocabularies.items()
             ],
-            "bins": [[name, list(known.edges)] for name, known in self.bins.items()],
+            "bins": [
+                [name, list(known.edges), known.example_dtype] for name, known in self.bins.items()
+            ],
             "standardizations": [
                 [name, dataclasses.asdict(known)] for name, known in self.standardizations.items()
             ],
@@ -150,7 +183,8 @@ class Encoding:
             name: specs[name].vocabulary(kind, values)
             for name, kind, values in config["vocabularies"]
         }
-        bins = {name: Bins(tuple(edges)) for name, edges in config["bins"]}
+        # earlier files have edges alone
+        bins = {name: Bins(tuple(edges), *dtype) for name, edges, *dtype in config["bins"]}
         standardizations = {
             name: Standardization(**known) for name, known in config["standardizations"]
         }

@@ -1,22 +1,99 @@
-"""What inputs may hold beyond what dtype and shape say: ids of an `Embedding`, so many entries."""
+"""What inputs may hold beyond what dtype and shape say: ids of embeddings, so many entries."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping
+from functools import reduce
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_mtl.features.embedding import TabularEmbedding
 from keras_mtl.layers.joined_sequences import JoinedSequences
 from keras_mtl.layers.position_embedding import PositionEmbedding
 
 SAME_LENGTH = (keras.layers.Embedding, JoinedSequences)
 
 
-def vocabulary_size(tensor: keras.KerasTensor) -> int | None:
-    """Number of ids that the model's input `tensor` may hold; None where none reads it as ids."""
-    readers = (node.operation for node in _readers(tensor))
-    sizes = [x.input_dim for x in readers if isinstance(x, keras.layers.Embedding)]
-    return min(sizes, default=None)
+@dataclasses.dataclass(frozen=True)
+class IdLimits:
+    """Ids must lie in [0, size): one size for all, or one for each entry of the last axis."""
+
+    input_name: str
+    sizes: np.ndarray  # (C,)
+    columns: tuple[str, ...] = ()  # names of a table's columns, one for each size
+
+    def sentence(self, position: int) -> str:
+        """What the ids of one column must be."""
+        size = self.sizes[position]
+        if not self.columns:
+            return f"Input {self.input_name!r} must hold ids in [0, {size})."
+        return (
+            f"Column `{self.columns[position]}` in input {self.input_name!r} must hold ids in "
+            f"[0, {size}), as `model.features.encode(...)` gives them."
+        )
+
+    def check(self, ids: np.ndarray) -> None:
+        """Raises `ValueError` where an array has ids out of range."""
+        columns = ids.reshape(-1, len(self.sizes))  # (N, C)
+        low, high = columns.min(axis=0), columns.max(axis=0)
+        inside = (low >= 0) & (high < self.sizes)
+        if not inside.all():
+            first = int(np.argmin(inside))
+            raise ValueError(
+                f"{self.sentence(first)} Received: ids from {low[first]} to {high[first]}"
+            )
+
+    def assertion(self, ids: Any) -> Any:
+        """The same in TensorFlow's graph; one for all columns, which costs less than one each."""
+        import tensorflow as tf
+
+        columns = tf.reshape(ids, [-1, len(self.sizes)])  # (N, C)
+        wide = columns if ids.dtype.is_floating else tf.cast(columns, tf.int64)
+        inside = (wide >= 0) & (wide < tf.cast(self.sizes, wide.dtype))
+        received = ["Received: ids from", tf.reduce_min(ids), "to", tf.reduce_max(ids)]
+        if len(self.sizes) == 1:
+            return tf.debugging.Assert(tf.reduce_all(inside), [self.sentence(0), *received])
+        fits = tf.reduce_all(inside, axis=0)  # (C,)
+        sentence = (
+            f"Columns {', '.join(dict.fromkeys(self.columns))} in input {self.input_name!r} must "
+            "hold ids below the sizes of their own vocabularies, as `model.features.encode(...)` "
+            "gives them. Received: of each column, whether it does:"
+        )
+        return tf.debugging.Assert(tf.reduce_all(fits), [sentence, fits, *received], summarize=1000)
+
+
+def id_limits(tensor: keras.KerasTensor) -> IdLimits | None:
+    """The limits of the ids that the model's input `tensor` holds; None where none reads it so."""
+    found = [limits for node in _readers(tensor) for limits in _limits_of_reader(node, tensor)]
+    if not found:
+        return None
+    sizes = reduce(np.minimum, [limits.sizes for limits in found])
+    return IdLimits(tensor.name, sizes, max((limits.columns for limits in found), key=len))
+
+
+def tables_of(tensor: keras.KerasTensor) -> list[Any]:
+    """The tables whose packed values the model's input `tensor` holds."""
+    operations = (node.operation for node in _readers(tensor))
+    return [layer.table for layer in operations if isinstance(layer, TabularEmbedding)]
+
+
+def _limits_of_reader(node: Any, tensor: keras.KerasTensor) -> Iterator[IdLimits]:
+    layer = node.operation
+    if isinstance(layer, keras.layers.Embedding):
+        yield IdLimits(tensor.name, np.array([layer.input_dim]))
+    if isinstance(layer, TabularEmbedding):
+        for name, packed in _packed_inputs(node):
+            columns = layer.table.encoding.id_sources(name)
+            if packed is tensor and columns:
+                names, sources = zip(*columns, strict=True)
+                yield IdLimits(tensor.name, np.array([source.size for source in sources]), names)
+
+
+def _packed_inputs(node: Any) -> Iterator[tuple[str, Any]]:
+    for value in (*node.arguments.args, *node.arguments.kwargs.values()):
+        if isinstance(value, Mapping):
+            yield from value.items()
 
 
 def longest_sequence(tensor: keras.KerasTensor) -> int | None:
@@ -43,7 +120,8 @@ def within_limits(
     """The values, which TensorFlow's graph refuses where they are out of their limits.
 
     Datasets and served requests bring such. XLA leaves assertions out, and other backends have
-    none: there a negative id is taken from the end, too great a one is the last (XLA) or NaN (JAX),
+    none: there `TabularEmbedding` reads an id out of range as an unknown value; of Keras'
+    `Embedding` a negative id is taken from the end, too great a one is the last (XLA) or NaN (JAX);
     and what is too long has no shape that fits.
 
     Args:
@@ -68,13 +146,9 @@ def within_limits(
 def _assertions(tensor: keras.KerasTensor, value: Any) -> Iterator[Any]:
     import tensorflow as tf
 
-    size, longest = vocabulary_size(tensor), longest_sequence(tensor)
-    if size is not None:
-        wide = value if value.dtype.is_floating else tf.cast(value, tf.int64)
-        fits = tf.reduce_all((wide >= 0) & (wide < tf.cast(size, wide.dtype)))
-        sentence = f"Input {tensor.name!r} must hold ids in [0, {size}). Received: ids from"
-        data = [sentence, tf.reduce_min(value), "to", tf.reduce_max(value)]
-        yield tf.debugging.Assert(fits, data)
+    limits, longest = id_limits(tensor), longest_sequence(tensor)
+    if limits is not None:
+        yield limits.assertion(value)
     # A known length the layer refuses; an axis that is missing Keras adds.
     whole = value.shape.rank == len(tensor.shape)
     if longest is not None and whole and value.shape[1] is None:

@@ -27,6 +27,7 @@ class NgramBuckets:
     buckets: int
 
     reserved = 1
+    unknown = 0  # the id of a value that is none of its own
 
     @property
     def size(self) -> int:

@@ -4,6 +4,14 @@ import dataclasses
 
 import numpy as np
 
+from keras_mtl.features.resolution import (
+    ExampleDtype,
+    are_whole,
+    as_float32,
+    example_dtype,
+    resolves_standardized,
+)
+
 
 @dataclasses.dataclass
 class Moments:
@@ -14,16 +22,32 @@ class Moments:
     missing: int = 0
     mean: float = 0.0
     squares: float = 0.0
+    rounding: float = 0.0  # the most that float32 changes a value
+    whole: bool = True
 
     def update(self, numbers: np.ndarray) -> None:
-        """Adds float32 numbers; NaN counts as missing."""
-        present = signed_log(numbers) if self.log else numbers
-        present = present[~np.isnan(present)].astype(np.float64)
+        """Adds float64 numbers; NaN counts as missing."""
+        present = numbers[~np.isnan(numbers)]
         chunk = Moments(count=len(present), missing=len(numbers) - len(present))
         if len(present):
-            chunk.mean = float(present.mean())
-            chunk.squares = float(np.square(present - chunk.mean).sum())
+            values = self._transformed(present)
+            # sums of large numbers would lose what tells them apart
+            shifted = values - values[0]
+            centre = shifted.mean()
+            chunk.mean = float(values[0] + centre)
+            chunk.squares = float(np.square(shifted - centre).sum())
+            chunk.rounding = self._rounding(present, values)
+            chunk.whole = are_whole(present)
         self.merge(chunk)
+
+    def _transformed(self, numbers: np.ndarray) -> np.ndarray:
+        return signed_log(numbers) if self.log else numbers
+
+    def _rounding(self, numbers: np.ndarray, values: np.ndarray) -> float:
+        rounded = as_float32(numbers)
+        if np.array_equal(rounded, numbers):
+            return 0.0
+        return float(np.abs(self._transformed(rounded) - values).max())
 
     def merge(self, other: "Moments") -> None:
         """Adds what `other` has seen."""
@@ -34,11 +58,26 @@ class Moments:
             self.squares += other.squares + shift**2 * self.count * other.count / count
         self.count = count
         self.missing += other.missing
+        self.rounding = max(self.rounding, other.rounding)
+        self.whole = self.whole and other.whole
 
     def scale(self) -> float:
-        """The standard deviation; 1 where float32 does not resolve it, as of a constant."""
+        """The standard deviation; of a constant 1, or the step of float64 where that is more."""
         deviation = float(np.sqrt(self.squares / self.count)) if self.count else 0.0
-        return deviation if deviation > 1e-7 * abs(self.mean) else 1.0
+        step = float(np.spacing(abs(self.mean)))
+        return deviation if deviation > step else max(1.0, step)
+
+    def finish(self) -> "Standardization":
+        """What was learned."""
+        scale = self.scale()
+        resolved = resolves_standardized(self.rounding, None if self.log else self.mean, scale)
+        return Standardization(
+            self.mean,
+            scale,
+            self.log,
+            indicator=self.missing > 0,
+            example_dtype=example_dtype(resolved, self.whole),
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +88,7 @@ class Standardization:
     scale: float
     log: bool
     indicator: bool
+    example_dtype: ExampleDtype = "float32"
 
     @property
     def width(self) -> int:
@@ -56,10 +96,10 @@ class Standardization:
         return 1 + self.indicator
 
     def features(self, numbers: np.ndarray) -> np.ndarray:
-        """The features, float32 (N, width), of float32 numbers (N,)."""
+        """The features, float32 (N, width), of float64 numbers (N,)."""
         values = signed_log(numbers) if self.log else numbers
-        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            values = (values - np.float32(self.mean)) / np.float32(self.scale)
+        with np.errstate(over="ignore"):
+            values = ((values - self.mean) / self.scale).astype(np.float32)
         missing = ~np.isfinite(values)  # also where float32 cannot hold the result
         columns = [np.where(missing, np.float32(0), values), missing][: self.width]
         return np.stack(columns, axis=-1).astype(np.float32)  # (N, 1 or 2)
@@ -70,8 +110,10 @@ class Bins:
     """id 0: missing, 1 + number of edges <= x."""
 
     edges: tuple[float, ...]
+    example_dtype: ExampleDtype = "float32"
 
     reserved = 1
+    unknown = 0  # the id of a value that is none of its own
 
     @property
     def size(self) -> int:
@@ -79,8 +121,8 @@ class Bins:
         return self.reserved + 1 + len(self.edges)
 
     def ids(self, numbers: np.ndarray) -> np.ndarray:
-        """The ids, int32 (N,), of float32 numbers (N,)."""
-        bins = 1 + np.searchsorted(np.array(self.edges, np.float32), numbers, side="right")
+        """The ids, int32 (N,), of float64 numbers (N,)."""
+        bins = 1 + np.searchsorted(np.array(self.edges, np.float64), numbers, side="right")
         return np.where(np.isnan(numbers), 0, bins).astype(np.int32)
 
 

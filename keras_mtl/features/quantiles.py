@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from keras_mtl.features.numerics import Bins
+from keras_mtl.features.resolution import ROWS, are_whole, as_float32, example_dtype
+
 # exact up to twice as many distinct values
 CAPACITY = 2**17
 
@@ -17,12 +20,12 @@ class QuantileSummary:
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.capacity = capacity
-        self.values: np.ndarray = np.empty(0, np.float32)
+        self.values: np.ndarray = np.empty(0, np.float64)
         self.counts: np.ndarray = np.empty(0, np.float64)
         self._pending: list[np.ndarray] = []
 
     def update(self, numbers: np.ndarray) -> None:
-        """Adds float32 numbers; NaN does not count."""
+        """Adds float64 numbers; NaN does not count."""
         self._pending.append(numbers[~np.isnan(numbers)])
         # sorting the summary for every small chunk would cost more than reading the data
         if sum(map(len, self._pending)) > self.capacity:
@@ -58,12 +61,34 @@ class QuantileSummary:
         self.counts = times * (upper[-1] / self.capacity)
 
     def edges(self, bins: int) -> np.ndarray:
-        """Inner edges, float32, of at most `bins` bins: value v lies in bin sum(edges <= v)."""
+        """Inner edges, float64, of at most `bins` bins: value v lies in bin sum(edges <= v)."""
         self.fold()
         last = _last_of_bin(self.counts, bins)
         low, high = self.values[last], self.values[last + 1]
         middle = low / 2 + high / 2  # their difference might overflow
         return np.where(middle > low, middle, high)
+
+    def settle(self, edges: tuple[float, ...]) -> np.ndarray:
+        """Edges that somebody gave, lowered to float32 where that moves no value to another bin.
+
+        So 0.7 lies above an edge of 0.7 also where it was held in float32, which rounds it down. A
+        column that float32 holds as it is is compared in float32.
+        """
+        self.fold()
+        exact = np.array(edges)  # (E,)
+        lower = np.minimum(exact, as_float32(exact))
+        moves = np.searchsorted(self.values, lower) != np.searchsorted(self.values, exact)
+        in_float32 = np.array_equal(as_float32(self.values), self.values)
+        settled = np.where(moves & (not in_float32), exact, lower)
+        return settled if np.all(np.diff(settled) > 0) else exact
+
+    def finish(self, bins: int | tuple[float, ...]) -> Bins:
+        """What was learned: quantiles, or the bins that somebody gave."""
+        edges = self.edges(bins) if isinstance(bins, int) else self.settle(bins)
+        exact = Bins(tuple(edges.tolist()))
+        moved = exact.ids(self.values) != exact.ids(as_float32(self.values))
+        resolved = bool(self.counts[moved].sum() <= ROWS * self.counts.sum())
+        return Bins(exact.edges, example_dtype(resolved, are_whole(self.values)))
 
 
 def _last_of_bin(counts: np.ndarray, bins: int) -> np.ndarray:

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 
 from keras_mtl.checks import did_you_mean
-from keras_mtl.features.values import Kind
+from keras_mtl.features.values import MISSING_INTEGER, Kind
 
 # a list of str, bytes, int and None
 Values = list[Any]
+
+# of float32: squares of larger numbers leave float64, and they mean "none" where they are used
+LARGEST = float(np.finfo(np.float32).max)
 
 
 def chunks(data: Any) -> Iterator[Any]:
@@ -72,7 +75,7 @@ def check_kind(name: str, expected: Kind | None, kind: Kind | None) -> None:
 
 
 def read_numbers(name: str, column: Any) -> np.ndarray:
-    """A column of numbers as float32 (B,); NaN where a value is missing or infinite."""
+    """A column of numbers as float64 (B,); NaN where a value is missing or beyond `LARGEST`."""
     # A list may be ragged, and NumPy would make text of numbers beside a string.
     dtype = object if isinstance(column, list | tuple) else None
     array = _one_dimensional(name, np.asarray(column, dtype))
@@ -82,8 +85,10 @@ def read_numbers(name: str, column: Any) -> np.ndarray:
         first = array[0].item() if len(array) else array.dtype
         raise TypeError(f"Column `{name}` must hold numbers. Received: {first!r}")
     with np.errstate(over="ignore"):
-        numbers = array.astype(np.float32)
-    return np.where(np.isfinite(numbers), numbers, np.float32(np.nan))
+        numbers = array.astype(np.float64)
+    # NaN is not within either
+    present = (np.abs(numbers) <= LARGEST) & (numbers != MISSING_INTEGER)
+    return np.where(present, numbers, np.nan)
 
 
 def read_categories(name: str, column: Any) -> tuple[Kind | None, Values]:

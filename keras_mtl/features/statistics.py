@@ -126,11 +126,7 @@ class TableStatistics:
                 continue
             seen = self.numerics[column.name]
             if isinstance(seen, Moments):
-                learned[column.name] = Standardization(
-                    seen.mean, seen.scale(), seen.log, indicator=seen.missing > 0
-                )
-            elif isinstance(column.bins, int):
-                learned[column.name] = Bins(tuple(seen.edges(column.bins).tolist()))
+                learned[column.name] = seen.finish()
             elif column.bins is not None:
-                learned[column.name] = Bins(column.bins)
+                learned[column.name] = seen.finish(column.bins)
         return learned

@@ -11,13 +11,13 @@ from keras_mtl.checks import check_identifier, check_positive, check_seed, did_y
 from keras_mtl.features.columns import Category, Column, Numeric, Sequence, VocabularyColumn
 from keras_mtl.features.embedding import TabularEmbedding
 from keras_mtl.features.encoding import Encoding
+from keras_mtl.features.packed_columns import PackedColumns
 from keras_mtl.features.reading import chunks
 from keras_mtl.features.statistics import TableStatistics
 from keras_mtl.features.values import Value
 from keras_mtl.features.vocabulary import Vocabulary, VocabularySpec
 
 if TYPE_CHECKING:
-    import numpy as np
     import tensorflow as tf
 
     from keras_mtl.features.tensor_encoder import TensorEncoder
@@ -149,6 +149,18 @@ class TabularFeatures:
             raise ValueError(f"`adapt` must be called first. Received: {self!r}, not adapted")
         return self._encoding
 
+    @property
+    def fingerprint(self) -> str:
+        """Hash of columns and of what was learned; equal where packed values mean the same.
+
+        It counts the order of columns and vocabularies, and leaves out how values are embedded
+        (`dim`, `pooling`). It survives files, pickle and other processes.
+
+        Raises:
+            ValueError: Where `adapt` was not called.
+        """
+        return self.encoding.fingerprint
+
     def vocabulary(self, column: str) -> tuple[Value, ...]:
         """The values of a category or sequence that have ids 2, 3, ...: most frequent first."""
         known = {c.name: c for c in self.columns if isinstance(c, VocabularyColumn)}
@@ -168,7 +180,7 @@ class TabularFeatures:
 
     # --- raw -> packed ---
 
-    def encode(self, data: Any) -> "dict[str, np.ndarray]":
+    def encode(self, data: Any) -> PackedColumns:
         """Packed arrays, as `fit`, `evaluate` and `predict` take them.
 
         Args:
@@ -176,7 +188,8 @@ class TabularFeatures:
 
         Returns:
             "categorical", int32 (B, F), "numeric", float32 (B, N), and every sequence by its name,
-            int32 (B, S) or, with n-grams, (B, S, 1 + G); a group without columns has no key.
+            int32 (B, S) or, with n-grams, (B, S, 1 + G); a group without columns has no key. The
+            dict bears the table's `fingerprint`, which a model compares with that of its own table.
 
         Raises:
             ValueError: Where a column is missing, unknown or of another length, or `adapt` was not
@@ -197,7 +210,7 @@ class TabularFeatures:
         return self._tensors().encode(raw)
 
     def serving_signature(self) -> "dict[str, tf.TensorSpec]":
-        """What a served model reads: string, int64 or float32 (B,), or (B, S), by column."""
+        """What a served model reads: string, int64 or float64 (B,), or (B, S), by column."""
         return self._tensors().signature()
 
     def lookup_resources(self) -> list[Any]:

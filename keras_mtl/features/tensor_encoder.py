@@ -13,10 +13,10 @@ import tensorflow as tf
 from keras_mtl.features.columns import Column, Numeric, Sequence
 from keras_mtl.features.encoding import Encoding
 from keras_mtl.features.numerics import Bins
-from keras_mtl.features.reading import check_names
+from keras_mtl.features.reading import LARGEST, check_names
 from keras_mtl.features.tensor_hashing import hash_tensors, ngram_ids
-from keras_mtl.features.values import Value, to_bytes
-from keras_mtl.features.vocabulary import MISSING_INTEGER, HashBuckets, Vocabulary
+from keras_mtl.features.values import MISSING_INTEGER, Value, to_bytes
+from keras_mtl.features.vocabulary import HashBuckets, Vocabulary
 
 DTYPES = {"string": tf.string, "integer": tf.int64}
 
@@ -68,7 +68,7 @@ class TensorEncoder:
 
     def _dtype(self, column: Column) -> tf.DType:
         if isinstance(column, Numeric):
-            return tf.float32
+            return tf.float64
         return DTYPES[self.encoding.vocabularies[self.encoding.source_name(column)].kind]
 
     def _read(self, column: Column, raw: dict[str, Any]) -> Any:
@@ -96,9 +96,8 @@ class TensorEncoder:
         name = self.encoding.source_name(column)
         source = self.encoding.sources[name]
         if isinstance(source, Bins):
-            edges = tf.constant(source.edges, tf.float32)
-            bins = 1 + tf.searchsorted(edges, values, side="right")
-            return tf.where(tf.math.is_finite(values), bins, 0)  # (B,)
+            bins = 1 + tf.searchsorted(tf.constant(source.edges, tf.float64), values, side="right")
+            return tf.where(_present(values), bins, 0)  # (B,)
         if isinstance(source, HashBuckets):
             return _bucket_ids(source, values)
         return self._tables[name].lookup(values)
@@ -108,7 +107,9 @@ class TensorEncoder:
         log = tf.sign(numbers) * tf.math.log1p(tf.abs(numbers))  # (B, C)
         values = tf.where([known.log for known in learned], log, numbers)
         values = (values - [known.mean for known in learned]) / [known.scale for known in learned]
-        missing = ~tf.math.is_finite(values)  # also where float32 cannot hold the result
+        values = tf.cast(values, tf.float32)
+        # also where float32 cannot hold the result
+        missing = ~(_present(numbers) & tf.math.is_finite(values))
         values = tf.where(missing, 0.0, values)
         pairs = tf.concat([values, tf.cast(missing, tf.float32)], axis=1)  # (B, 2C)
         order = [
@@ -132,6 +133,11 @@ class TensorEncoder:
             entries = tf.concat([kept.flat_values[:, None], ngrams], axis=1)  # (N, 1 + G)
             kept = kept.with_flat_values(entries)
         return kept.to_tensor(shape=[None, *column.packed_shape])  # (B, S) or (B, S, 1 + G)
+
+
+def _present(numbers: tf.Tensor) -> tf.Tensor:
+    """As `read_numbers`, where numbers are not missing."""
+    return (tf.abs(numbers) <= LARGEST) & (numbers != float(MISSING_INTEGER))
 
 
 def _as_tensor(name: str, value: Any) -> tf.Tensor:

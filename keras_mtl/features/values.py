@@ -5,6 +5,9 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+# what a served integer says for None; arrays may say it too
+MISSING_INTEGER = -(2**63)
+
 Value: TypeAlias = str | int
 Kind: TypeAlias = Literal["string", "integer"]
 

@@ -10,10 +10,7 @@ import numpy as np
 
 from keras_mtl.features.columns import VocabularyColumn
 from keras_mtl.features.hashing import hash_values
-from keras_mtl.features.values import Kind, Value, to_bytes, to_text
-
-# what a served integer says for None; arrays may say it too
-MISSING_INTEGER = -(2**63)
+from keras_mtl.features.values import MISSING_INTEGER, Kind, Value, to_bytes, to_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +22,7 @@ class Vocabulary:
     missing: tuple[Value, ...]
 
     reserved = 2
+    unknown = 1  # the id of a value that is none of its own
 
     @property
     def size(self) -> int:
@@ -53,6 +51,7 @@ class HashBuckets:
     missing: tuple[Value, ...]
 
     reserved = 1
+    unknown = 0  # the id of a value that is none of its own
 
     @property
     def size(self) -> int:

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_mtl.features.reading import check_kind, read_categories, read_numbers, read_sequences
-from keras_mtl.features.values import Kind, to_bytes
-from keras_mtl.features.vocabulary import MISSING_INTEGER
+from keras_mtl.features.values import MISSING_INTEGER, Kind, to_bytes
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -19,7 +18,7 @@ def as_array(name: str, values: Any, spec: "tf.TensorSpec") -> np.ndarray:
     """
     dtype = spec.dtype.as_numpy_dtype
     if spec.dtype.is_floating and spec.shape.rank == 1:
-        return read_numbers(name, values)
+        return read_numbers(name, values).astype(dtype)
     if spec.dtype.is_floating or spec.shape.rank not in (1, 2):
         return np.asarray(values, dtype)
     kind: Kind = "string" if dtype is object else "integer"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from keras_mtl.serving.example_features import integer_features
 from keras_mtl.serving.export_folder import Signature, read_graph, read_signatures, version_folder
 from keras_mtl.serving.fingerprint import check_fingerprint
 from keras_mtl.serving.plain_requests import plain_requests
@@ -53,7 +54,8 @@ def check_export(path: str | os.PathLike[str]) -> ExportReport:
     graph = read_graph(folder)
     check_fingerprint(folder)
     stored, signatures = read_stored(folder, graph), read_signatures(graph)
-    plain, warmup = plain_requests(signatures), read_warmup(folder)
+    plain = plain_requests(signatures, integer_features(graph))
+    warmup = read_warmup(folder)
     requests = [*(request for _, request in plain), *(record.request for record in warmup)]
     answers = answer(folder, requests)
     checks = [

@@ -1,6 +1,6 @@
 """Requests that an export should answer: plain ones, made from dtypes and shapes alone."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,22 +16,30 @@ BATCH_SIZES = (1, 3)
 UNKNOWN = 2  # size of an axis that the signature leaves open
 
 
-def plain_requests(signatures: Mapping[str, Signature]) -> list[tuple[int, Request]]:
-    """A request of each batch size for each signature: strings are empty, numbers small."""
+def plain_requests(
+    signatures: Mapping[str, Signature], integers: Collection[str] = ()
+) -> list[tuple[int, Request]]:
+    """A request of each batch size for each signature: strings are empty, numbers small.
+
+    Args:
+        signatures: of the export.
+        integers: features that its examples hold as integers where the columns are floats.
+    """
     return [
-        (size, Request(name, _plain_inputs(name, signatures, size)))
+        (size, Request(name, _plain_inputs(name, signatures, size, integers)))
         for name in signatures
         for size in BATCH_SIZES
     ]
 
 
 def _plain_inputs(
-    name: str, signatures: Mapping[str, Signature], size: int
+    name: str, signatures: Mapping[str, Signature], size: int, integers: Collection[str]
 ) -> dict[str, np.ndarray]:
     specs = signatures[name].inputs
     strings = all(spec.dtype.name == "string" for spec in specs.values())
     if name == EXAMPLES and strings and "serving_default" in signatures:
-        features = _plain_inputs("serving_default", signatures, size)
+        features = _plain_inputs("serving_default", signatures, size, integers)
+        features |= {key: features[key].astype(np.int64) for key in features.keys() & integers}
         return {input_name: as_examples(features) for input_name in specs}
     return {input_name: _plain_array(spec, size) for input_name, spec in specs.items()}
 

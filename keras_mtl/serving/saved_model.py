@@ -8,8 +8,14 @@ import keras
 
 from keras_mtl.layers.layouts import stored_layouts
 from keras_mtl.serving.argument_names import restore_column_names
+from keras_mtl.serving.endpoint import serve_endpoint
 from keras_mtl.serving.fingerprint import write_fingerprint
-from keras_mtl.serving.signatures import input_arguments, input_specs, signature_functions
+from keras_mtl.serving.signatures import (
+    default_specs,
+    input_arguments,
+    input_specs,
+    signature_functions,
+)
 from keras_mtl.serving.stored_layouts import StoredLayouts
 from keras_mtl.serving.warmup import prediction_log, write_warmup
 from keras_mtl.serving.warmup_requests import recorded, sample_inputs
@@ -25,7 +31,8 @@ def export_saved_model(
     has no table; one by the name of each task computes that task alone; `packed` takes the model's
     own inputs; `examples` takes serialized `tf.train.Example`s, unless an input of the model has
     axes of unknown size. Outputs are float32, (B, ..., units), by task name. A task that is trained
-    on the whole space also gives its product as `NAME_joint`.
+    on the whole space also gives its product as `NAME_joint`. `keras.layers.TFSMLayer` finds what
+    `serving_default` answers under `serve`, which takes a dict.
 
     Raises:
         ValueError: If `filepath` exists, Keras does not run on TensorFlow, or `samples` are not
@@ -49,6 +56,8 @@ def export_saved_model(
     # once.
     module.weights = list({v.ref(): v for f in signatures.values() for v in f.variables}.values())
     module.lookups = lookup_tables(model)
+    own_inputs = model.input if model.features is None else None
+    module.serve = serve_endpoint(signatures["serving_default"], default_specs(model), own_inputs)
     with written_aside(target) as folder:
         folder.mkdir()
         tf.saved_model.save(module, str(folder), signatures=signatures)

@@ -19,7 +19,7 @@ def signature_functions(model: Any) -> dict[str, Any]:
     import tensorflow as tf
 
     table = model.features
-    raw_specs = _named(input_specs(model) if table is None else table.serving_signature(), model)
+    raw_specs = default_specs(model)
     encode = _as_it_is if table is None else table.encode_tensors
     everything = _predictor(model, model.tasks)
     signatures = {"serving_default": _concrete(everything, encode, raw_specs)}
@@ -35,6 +35,12 @@ def signature_functions(model: Any) -> dict[str, Any]:
     return signatures
 
 
+def default_specs(model: Any) -> dict[str, Any]:
+    """What `serving_default` takes: raw columns by name, or the model's own inputs."""
+    table = model.features
+    return _named(input_specs(model) if table is None else table.serving_signature(), model)
+
+
 def packed_function(model: Any) -> Any:
     """The concrete function of all tasks, from the model's own inputs."""
     specs = _named(input_specs(model), model)
@@ -44,7 +50,7 @@ def packed_function(model: Any) -> Any:
 def _parser(model: Any) -> Callable[[Any], Tensors] | None:
     if model.features is None:
         return parser_of_inputs(input_specs(model))
-    return parser_of_columns(model.features.serving_signature())
+    return parser_of_columns(model.features)
 
 
 def input_arguments(model: Any) -> dict[str, str]:

@@ -1,11 +1,13 @@
 """`tf.train.Example` protos: what a signature parses, and how arrays become them."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_mtl.features.vocabulary import MISSING_INTEGER
+from keras_mtl.features.table import TabularFeatures
+from keras_mtl.features.values import MISSING_INTEGER
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -15,14 +17,28 @@ EXAMPLES = "examples"
 Tensors = dict[str, Any]
 
 
-def parser_of_columns(specs: "Mapping[str, tf.TensorSpec]") -> Callable[[Any], Tensors]:
-    """Serialized examples (B,) -> raw columns; an absent feature is a missing value.
+def parser_of_columns(table: TabularFeatures) -> Callable[[Any], Tensors] | None:
+    """Serialized examples (B,) -> a table's raw columns; an absent feature is a missing value.
 
-    Args:
-        specs: of the columns: (B,), or (B, S) of a sequence, as string, int64 or float32.
+    An example holds floats as float32. A column of numbers that float32 does not resolve is read as
+    int64 where its values are whole. Where they are not, there is no parser, and a warning says so.
     """
     import tensorflow as tf
 
+    dtypes = table.encoding.example_dtypes
+    beyond = [name for name, dtype in dtypes.items() if dtype is None]
+    if beyond:
+        warnings.warn(
+            f"The export has no signature {EXAMPLES!r}: a tf.train.Example holds floats as "
+            f"float32, which does not resolve {', '.join(beyond)}. Subtract a constant from such "
+            "a column, or serve it by the other signatures, in float64.",
+            stacklevel=2,
+        )
+        return None
+    specs = {
+        name: tf.TensorSpec(spec.shape, dtypes.get(name, spec.dtype))
+        for name, spec in table.serving_signature().items()
+    }
     missing = {tf.string: "", tf.int64: MISSING_INTEGER, tf.float32: float("nan")}
     features = {
         name: tf.io.FixedLenFeature([], spec.dtype, missing[spec.dtype])
@@ -56,6 +72,20 @@ def parser_of_inputs(specs: "Mapping[str, tf.TensorSpec]") -> Callable[[Any], Te
         }
 
     return parse
+
+
+def held_in_examples(table: TabularFeatures, columns: Mapping[str, np.ndarray]) -> Tensors:
+    """Raw columns as `parser_of_columns` reads them: integers where float32 does not do."""
+    dtypes = table.encoding.example_dtypes
+    return {
+        name: _whole_numbers(column) if dtypes.get(name) == "int64" else column
+        for name, column in columns.items()
+    }
+
+
+def _whole_numbers(numbers: np.ndarray) -> np.ndarray:
+    missing = np.isnan(numbers)
+    return np.where(missing, MISSING_INTEGER, np.where(missing, 0, numbers).astype(np.int64))
 
 
 def as_examples(columns: Mapping[str, np.ndarray]) -> np.ndarray:

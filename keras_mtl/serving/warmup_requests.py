@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_mtl.serving.arrays import as_array
 from keras_mtl.serving.server import Request
-from keras_mtl.serving.tf_examples import EXAMPLES, as_examples
+from keras_mtl.serving.tf_examples import EXAMPLES, as_examples, held_in_examples
 from keras_mtl.serving.warmup import MOST, WarmupRequest
 
 if TYPE_CHECKING:
@@ -18,15 +18,16 @@ Arrays = dict[str, np.ndarray]
 
 
 class SampleInputs(NamedTuple):
-    """Sample rows as signatures take them: raw columns, and what the model takes."""
+    """Sample rows as signatures take them: raw columns, as examples hold them, packed."""
 
     raw: Arrays
+    held: Arrays
     packed: Arrays
 
     def of(self, signature: str) -> Arrays:
         """The inputs of one signature."""
         if signature == EXAMPLES:
-            return {EXAMPLES: as_examples(self.raw)}
+            return {EXAMPLES: as_examples(self.held)}
         return self.packed if signature == "packed" else self.raw
 
 
@@ -42,17 +43,18 @@ def sample_inputs(table: Any, specs: "Mapping[str, tf.TensorSpec]", samples: Any
         ValueError: If names, shapes or numbers of rows are not what the model takes.
     """
     if table is None:
-        packed = raw = _own_inputs(specs, samples)
+        packed = raw = held = _own_inputs(specs, samples)
     else:
         packed = table.encode(samples)
         columns = table.serving_signature()
         raw = {name: as_array(name, samples[name], spec) for name, spec in columns.items()}
+        held = held_in_examples(table, raw)
     rows = {name: len(array) for name, array in packed.items()}
     if len(set(rows.values())) != 1 or not all(rows.values()):
         raise ValueError(
             f"Argument `samples` must hold rows, as many for each input. Received: rows={rows}"
         )
-    return SampleInputs(raw, packed)
+    return SampleInputs(raw, held, packed)
 
 
 def recorded(

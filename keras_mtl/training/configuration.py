@@ -8,6 +8,7 @@ import keras
 from keras_mtl.checks import check_number, check_task_keys, listed
 from keras_mtl.task import Task
 from keras_mtl.training import replicas
+from keras_mtl.training.optimizer_hook import parts
 
 # MMoE on two CPU cores: 9 % more rows a second than a step a call, for a start 0.2 s later.
 STEPS_PER_EXECUTION = 16
@@ -83,6 +84,16 @@ def steps_per_execution(asked: Any, run_eagerly: bool) -> int:
     return 1 if run_eagerly or replicas.num_replicas() > 1 else STEPS_PER_EXECUTION
 
 
+def check_floatx() -> None:
+    """Raises `ValueError` unless numbers are float32 by default: heads and losses are in it."""
+    if keras.config.floatx() != "float32":
+        raise ValueError(
+            '`keras.config.floatx()` must be "float32", in which heads, losses and metrics are '
+            "computed. For half precision, call `keras.config.set_dtype_policy`. "
+            f"Received: floatx={keras.config.floatx()!r}"
+        )
+
+
 def check_distribution(optimizer: Any, steps: int, jit_compile: Any) -> None:
     """Raises `ValueError` for what gives other numbers on several replicas than on one."""
     replicas.check_strategy()
@@ -91,7 +102,7 @@ def check_distribution(optimizer: Any, steps: int, jit_compile: Any) -> None:
     _refuse("steps_per_execution", steps > 1 and steps, "leave it out: it is 1 on several replicas")
     _refuse("jit_compile", jit_compile is True, "leave it out, or train on one device")
     advice = "lower the learning rate: each replica would clip its own part of the gradient"
-    for part in _parts(keras.optimizers.get(optimizer)):
+    for part in parts(keras.optimizers.get(optimizer)):
         accumulated = getattr(part, "gradient_accumulation_steps", None)
         _refuse("optimizer.gradient_accumulation_steps", accumulated, "use larger batches")
         for clip in ("clipnorm", "global_clipnorm", "clipvalue"):
@@ -104,13 +115,6 @@ def _refuse(name: str, value: Any, advice: str) -> None:
             f"Argument `{name}` must not be set on several replicas; {advice}. "
             f"Received: {name}={value}, replicas={replicas.num_replicas()}"
         )
-
-
-def _parts(optimizer: Any) -> list[Any]:
-    """An optimizer, and those inside it, where it is made of several or scales another's loss."""
-    inner = getattr(optimizer, "inner_optimizer", None)
-    inside = [*getattr(optimizer, "optimizers", ()), *([] if inner is None else [inner])]
-    return [optimizer, *(part for held in inside for part in _parts(held))]
 
 
 def _by_task(argument: str, tasks: Sequence[Task], value: Any) -> Mapping[str, Any]:

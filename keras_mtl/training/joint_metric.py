@@ -1,11 +1,12 @@
 """JointAUC: how well the product along a `given` chain ranks all rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras import ops
 
 from keras_mtl.metrics.auc import AUC
+from keras_mtl.training.groups import TaskGroup
 from keras_mtl.training.joint import Joint
 
 
@@ -15,14 +16,20 @@ class JointAUC:
     The task's own AUC is that of its conditional probability, over the rows where it exists.
     """
 
-    def __init__(self, joint: Joint) -> None:
-        self.tasks = joint.group.names
+    def __init__(self, task: str) -> None:
+        self.tasks = [task]
         self.metric = AUC(from_logits=True, name="joint_auc")
-        self._joint = joint
 
-    def update(self, outputs: Mapping[str, Any], y: Mapping[str, Any], weights: Any) -> None:
-        """Adds one batch."""
-        entries = self._joint.entries(outputs, y, weights)
+    def update(
+        self,
+        groups: Sequence[TaskGroup],
+        outputs: Mapping[str, Any],
+        y: Mapping[str, Any],
+        weights: Any,
+    ) -> None:
+        """Adds one batch, of a step's logits or of predictions, as `groups` read them."""
+        group = next(group for group in groups if group.names == self.tasks)
+        entries = Joint(group, groups).entries(outputs, y, weights)
         columns = (entries.labels, entries.logits(), entries.weights)
         self.metric.update_state(*(ops.reshape(column, (-1,)) for column in columns))
 

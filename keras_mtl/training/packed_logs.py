@@ -1,6 +1,7 @@
 """PackedLogs: a step's logs as one tensor, and back."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from keras import ops
@@ -18,9 +19,9 @@ class PackedLogs:
     def __init__(self) -> None:
         self._shapes: dict[str, tuple[int, ...]] = {}
 
-    def pack(self, logs: dict[str, Any]) -> Any:
+    def pack(self, logs: Mapping[str, Any]) -> Any:
         """All values in one vector."""
-        values = {name: ops.convert_to_tensor(value) for name, value in logs.items()}
+        values = {name: ops.convert_to_tensor(value) for name, value in _flat(logs).items()}
         self._shapes = {name: tuple(value.shape) for name, value in values.items()}
         flat = [ops.reshape(ops.cast(value, "float32"), (-1,)) for value in values.values()]
         return replicas.reducible(ops.concatenate(flat))
@@ -35,3 +36,11 @@ class PackedLogs:
             logs[name] = flat[start:end].reshape(shape)
             start = end
         return logs
+
+
+def _flat(logs: Mapping[str, Any]) -> dict[str, Any]:
+    """Logs by name: a `train_step` of one's own may hand out a metric's figures as a dict."""
+    flat: dict[str, Any] = {}
+    for name, value in logs.items():
+        flat |= _flat(value) if isinstance(value, Mapping) else {name: value}
+    return flat

@@ -16,7 +16,9 @@ class SameStart(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Compares the steps that the optimizers have made, after backups are restored."""
-        step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations.value))
+        # A variable, or a tensor where gradients are accumulated.
+        iterations = keras.ops.convert_to_tensor(self.model.optimizer.iterations)
+        step = int(keras.ops.convert_to_numpy(iterations))
         with replicas.scope_of(self.model):
             steps = replicas.gathered(step)
         if len(set(steps)) > 1:

@@ -11,9 +11,10 @@ from keras_mtl.checks import check_identifier
 from keras_mtl.losses.entries import is_columnwise
 from keras_mtl.metrics.auc import AUC
 from keras_mtl.task import as_config
+from keras_mtl.training.data import as_label_dict
 from keras_mtl.training.groups import Entries, TaskGroup
-from keras_mtl.training.joint import Joint
 from keras_mtl.training.joint_metric import JointAUC
+from keras_mtl.training.predictions import of_predictions
 from keras_mtl.training.seen_metric import SeenMetric
 
 
@@ -34,7 +35,7 @@ class TaskMetrics(keras.metrics.Metric):
             for group in groups
         ]
         self._joint = [
-            JointAUC(Joint(group, groups))
+            JointAUC(group.task.name)
             for group in groups
             if group.task.trained_on == "all" and group.task.name not in own
         ]
@@ -42,15 +43,31 @@ class TaskMetrics(keras.metrics.Metric):
         # Keras finds the state of what is listed here.
         self._listed = [*(metric.metric for metric in self._all()), *counts]
 
-    def update_state(self, y: Mapping[str, Any], outputs: Mapping[str, Any], weights: Any) -> None:
-        """Adds one batch."""
-        for group, metrics in zip(self._groups, self._of_group, strict=True):
+    def update_state(
+        self, y: Any, predictions: Mapping[str, Any], sample_weight: Any | None = None
+    ) -> None:
+        """Adds one batch of a loop of one's own, which has predictions by task name."""
+        y = as_label_dict([task for group in self._groups for task in group.tasks], y)
+        self._add(of_predictions(self._groups), y, predictions, sample_weight)
+
+    def accumulate(self, y: Mapping[str, Any], outputs: Mapping[str, Any], weights: Any) -> None:
+        """Adds one batch of a step, from the training graph's outputs."""
+        self._add(self._groups, y, outputs, weights)
+
+    def _add(
+        self,
+        groups: Sequence[TaskGroup],
+        y: Mapping[str, Any],
+        outputs: Mapping[str, Any],
+        weights: Any,
+    ) -> None:
+        for group, metrics in zip(groups, self._of_group, strict=True):
             if metrics:
                 entries = group.entries(outputs, y, weights)
                 for metric in metrics:
                     metric.update(group, entries)
         for joint in self._joint:
-            joint.update(outputs, y, weights)
+            joint.update(groups, outputs, y, weights)
 
     def result(self) -> dict[str, Any]:
         """The value of every metric of every task."""

@@ -20,6 +20,7 @@ GUARANTEES = {
     "resumed": "saved here, it trains on in a fresh process as it does here",
     "golden": "a file of this version is kept, and later versions load it",
     "backends": "from its file, it trains to the same numbers on TensorFlow and on JAX",
+    "optimizers": "Adam moves it as NumPy does with dense gradients; clipping bounds their norm",
     "served": "exported, it answers in a process without Keras what `predict` gives",
     "precision": "mixed precision trains with finite losses and float32 heads",
     "replicas": "two replicas give the numbers of one",

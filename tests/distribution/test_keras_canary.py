@@ -1,9 +1,10 @@
 """Private functions of Keras that the package stands on: these tests tell when Keras moves them.
 
-Where one fails because Keras no longer has the fault, the override in `keras_mtl/model.py`,
-`keras_mtl/training/replicas.py` or `keras_mtl/training/seeds.py` can go.
+Where one fails because Keras no longer has the fault, the override in `keras_mtl/model.py`, or in
+`replicas.py`, `seeds.py` or `epochs.py` of `keras_mtl/training/`, can go.
 """
 
+import inspect
 from types import SimpleNamespace
 
 import keras
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras.src.backend.tensorflow import trainer
+from keras.src.trainers.epoch_iterator import EpochIterator
 
 
 class ReachedError(Exception):
@@ -106,3 +108,34 @@ def test_keras_still_leaves_random_states_out_of_weights(tmp_path):
     fresh.load_weights(tmp_path / "model.weights.h5")
     drawn, loaded = (each.non_trainable_variables[0].numpy()[1] for each in (model, fresh))
     assert (drawn, loaded) == (1, 0)
+
+
+@pytest.mark.parametrize("loop", ["fit", "evaluate", "predict"])
+def test_keras_still_names_its_epoch_iterator_in_its_loops(loop):
+    """What `keras_mtl/training/epochs.py` puts its own in the place of."""
+    plain = inspect.unwrap(getattr(keras.Model, loop))
+    assert "TFEpochIterator" in plain.__code__.co_names
+    assert plain.__globals__["TFEpochIterator"] is trainer.TFEpochIterator
+    assert plain.__closure__ is None
+    assert plain.__kwdefaults__ is None
+
+
+def test_keras_still_runs_whole_calls():
+    """The fault that `keras_mtl/training/epochs.py` mends."""
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+    model.compile("sgd", "mse", steps_per_execution=4)
+    rows = tf.data.Dataset.from_tensors((X, Y)).repeat()
+    model.fit(rows, steps_per_epoch=2, verbose=0, shuffle=False)
+    assert int(model.optimizer.iterations.value) == 4
+
+
+def test_keras_still_enumerates_steps_as_ours_joins_them():
+    """Single steps, counted before they run, of one iterator that lasts as long as the data."""
+    epoch = EpochIterator(np.zeros((12, 1)), batch_size=2, steps_per_epoch=4)
+    seen = [(step, last, epoch._steps_seen) for step, last, _ in epoch._enumerate_iterator()]
+    assert seen == [(0, 0, 1), (1, 1, 2), (2, 2, 3), (3, 3, 4)]
+    assert epoch._num_batches == 6
+    with pytest.warns(UserWarning, match="ran out of data"):
+        seen = [step for step, _, _ in epoch._enumerate_iterator()]
+    assert (seen, epoch._steps_seen) == ([0, 1], 0)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_mtl import MultiTaskModel
-from keras_mtl.features.input_limits import longest_sequence, vocabulary_size
+from keras_mtl.features.input_limits import id_limits, longest_sequence
 from keras_mtl.layers.position_embedding import PositionEmbedding
 
 tensorflow_only = pytest.mark.skipif(
@@ -29,8 +29,9 @@ def test_limits_are_those_of_what_reads_the_input():
     vectors = keras.Input((None, 3))
     PositionEmbedding(5)(vectors)
     PositionEmbedding(6)(vectors)
-    found = [(vocabulary_size(x), longest_sequence(x)) for x in (ids, others, vectors)]
-    assert found == [(9, 7), (9, None), (None, 5)]
+    sizes = [limits and limits.sizes.tolist() for limits in map(id_limits, (ids, others, vectors))]
+    assert sizes == [[9], [9], None]
+    assert [longest_sequence(x) for x in (ids, others, vectors)] == [7, None, 5]
 
 
 @pytest.mark.parametrize(("dtype", "words"), [("uint8", 256), ("int16", 70_000), ("float32", 300)])

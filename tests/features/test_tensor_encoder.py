@@ -18,7 +18,7 @@ def tensors(data):
     raw["user"] = ["" if value is None else value for value in data["user"]]
     width = max(map(len, data["history"]))
     raw["history"] = [[*row, *[""] * (width - len(row))] for row in data["history"]]
-    return {name: tf.constant(column) for name, column in raw.items()}
+    return {name: tf.constant(np.asarray(column)) for name, column in raw.items()}
 
 
 def assert_packed_equal(one, other):
@@ -27,7 +27,7 @@ def assert_packed_equal(one, other):
         array = np.asarray(other[name])
         assert one[name].dtype == array.dtype
         if name == "numeric":
-            np.testing.assert_allclose(one[name], array, atol=1e-5)
+            np.testing.assert_allclose(one[name], array, rtol=1e-6, atol=1e-6)
         else:
             np.testing.assert_array_equal(one[name], array, err_msg=name)
 
@@ -100,7 +100,7 @@ def test_signature(table):
     assert list(signature) == [column.name for column in table.columns]
     assert signature["city"] == tf.TensorSpec([None], tf.string, name="city")
     assert signature["year"] == tf.TensorSpec([None], tf.int64, name="year")
-    assert signature["gain"] == tf.TensorSpec([None], tf.float32, name="gain")
+    assert signature["gain"] == tf.TensorSpec([None], tf.float64, name="gain")
     assert signature["clicks"] == tf.TensorSpec([None, None], tf.int64, name="clicks")
 
 
@@ -134,7 +134,7 @@ assert "keras_mtl" not in sys.modules
         ({"city": None}, ValueError, "Column `city` is missing"),
         ({"city": tf.constant([1] * 80)}, TypeError, "Column `city` must be of type string"),
         ({"year": tf.constant(["1"] * 80)}, TypeError, "Column `year` must be of type int64"),
-        ({"age": tf.constant(["1"] * 80)}, TypeError, "Column `age` must be of type float32"),
+        ({"age": tf.constant(["1"] * 80)}, TypeError, "Column `age` must be of type float64"),
         ({"age": tf.zeros((80, 1))}, ValueError, r"Column `age` must have shape \(B,\)"),
         (
             {"clicks": tf.zeros(80, tf.int64)},

@@ -71,9 +71,10 @@ WHOLE = st.one_of(
     st.sampled_from([np.int8(1), np.uint16(3), np.float32(2), np.int64(-(2**63))]),
 )
 BEYOND = 10**400  # of what a float can be
+LARGEST = np.finfo(np.float32).max
 FLOATS = st.one_of(
-    # TensorFlow takes a float32 below the smallest normal one for 0; NumPy does not.
-    st.floats().map(lambda value: 0.0 if abs(value) < 1.2e-38 else value),
+    # TensorFlow takes a float64 below the smallest normal one for 0; NumPy does not.
+    st.floats().map(lambda value: 0.0 if abs(value) < 2.3e-308 else value),
     st.integers(-(2**64), 2**64),
     st.sampled_from([None, pd.NA, True, decimal.Decimal("1.5"), BEYOND, np.float16(3), 3.4e38]),
 )
@@ -121,7 +122,7 @@ def in_tensorflow(table, name, values, dtype):
 
 def same(ours, theirs):
     for name in ours:
-        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-6, atol=1e-6)
 
 
 def check_texts(table, values):
@@ -150,21 +151,24 @@ def check_whole_numbers(table, values):
             same(table.encode(only(name, values)), in_tensorflow(table, name, sent, tf.int64))
 
 
+def as_float(value):
+    """What a client sends for a number: NaN where it means none, or none that float32 has."""
+    number = np.nan if no_value(value) else np.inf if value is BEYOND else float(value)
+    return number if abs(number) <= LARGEST and number != -(2.0**63) else np.nan
+
+
 def check_floats(table, values):
-    with np.errstate(over="ignore"):
-        sent = [np.float32(np.nan if no_value(v) else np.inf if v is BEYOND else float(v))
-                for v in values]  # fmt: skip
+    sent = [as_float(value) for value in values]
     for place, name in enumerate(("plain", "log")):
         packed = table.encode(only(name, values))
         assert np.isfinite(packed["numeric"]).all()
-        missing = ~np.isfinite(np.array(sent, "float32"))
-        assert not packed["numeric"][missing, place].any()
+        assert not packed["numeric"][np.isnan(sent), place].any()
         if values:
-            same(packed, in_tensorflow(table, name, sent, tf.float32))
+            same(packed, in_tensorflow(table, name, sent, tf.float64))
     expected = [1 + sum(edge <= v for edge in (0, 1)) if np.isfinite(v) else 0 for v in sent]
     assert table.encode(only("bins", values))["categorical"][:, 4].tolist() == expected
     if values:
-        same(table.encode(only("bins", values)), in_tensorflow(table, "bins", sent, tf.float32))
+        same(table.encode(only("bins", values)), in_tensorflow(table, "bins", sent, tf.float64))
 
 
 def check_sequences(table, rows):
@@ -337,8 +341,8 @@ TENSORS = {
     "unsigned integers": ("number", [1], tf.uint64, "must be of type int64. Received: uint64"),
     "texts of integers": ("number", ["1"], tf.string, "must be of type int64. Received: string"),
     "integers of texts": ("word", [1], tf.int32, "must be of type string. Received: int32"),
-    "texts of numbers": ("plain", ["1"], tf.string, "must be of type float32. Received: string"),
-    "complex numbers": ("plain", [1j], tf.complex64, "must be of type float32"),
+    "texts of numbers": ("plain", ["1"], tf.string, "must be of type float64. Received: string"),
+    "complex numbers": ("plain", [1j], tf.complex64, "must be of type float64"),
     "a matrix": ("word", [["a"]], tf.string, "must have shape (B,)"),
     "rows of another length": ("word", ["a", "b"], tf.string, "must have one length"),
 }
@@ -394,7 +398,8 @@ def test_numbers_that_float32_cannot_standardise_count_as_missing():
     rows = {"n": [3e38, -3e38], "tiny": [1.0, 0.0]}
     packed = table.encode(rows)["numeric"]
     assert np.isfinite(packed).all()
-    tensors = {name: tf.constant(column) for name, column in rows.items()}
+    assert packed[0, 1] == 0
+    tensors = {name: tf.constant(column, tf.float64) for name, column in rows.items()}
     np.testing.assert_allclose(packed, table.encode_tensors(tensors)["numeric"].numpy())
 
 

@@ -10,16 +10,19 @@ from tests.serving.served import serve
 
 
 def test_names_that_tensorflow_takes_stay():
-    plain = ["age", "B", "a.b", "x-y", "n_1", "1st", "inputs"]
+    plain = ["age", "B", "n_1", "inputs"]
     assert argument_names(plain) == {name: name for name in plain}
 
 
-@pytest.mark.parametrize("name", ["capital gain", "co$t", "x:0", "a/b", "ä", "_x", "class", "self"])
+OTHER_NAMES = "capital gain", "co$t", "x:0", "a/b", "ä", "_x", "class", "self", "a.b", "x-y", "1st"
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES)
 def test_other_names_get_an_argument_of_their_own(name):
     argument = argument_names(["plain", name])[name]
     assert argument != name
     assert argument.isascii()
-    assert argument.replace("_", "").isalnum()
+    assert argument.isidentifier()
 
 
 def test_arguments_stay_apart():

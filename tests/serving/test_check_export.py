@@ -11,7 +11,7 @@ from keras_mtl.__main__ import main
 from keras_mtl.serving.export_folder import Signature, read_graph, version_folder
 from keras_mtl.serving.fingerprint import check_fingerprint
 from keras_mtl.serving.plain_requests import plain_requests
-from keras_mtl.serving.server import Request
+from keras_mtl.serving.server import Request, answer
 from keras_mtl.serving.stored_variables import read_stored, storage_problems
 from keras_mtl.serving.warmup import WarmupRequest, write_warmup
 
@@ -75,6 +75,28 @@ def test_each_fault_is_found(faulty, capsys):
     assert "double, batch" not in answers
     assert "signatures read 1 variables of 4 bytes, but 2 of 12 bytes are stored" in stored
     assert "twice: y is not what was recorded" in replayed
+
+
+def test_an_input_that_only_another_signature_lists_is_not_fed(tmp_path):
+    """Signatures are asked together where that changes no answer."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        x, hidden = (tf.compat.v1.placeholder(tf.float32, [None], name) for name in ("x", "hidden"))
+        outputs = {"fine": x + 1.0, "whole": hidden * 1.0, "lacking": hidden * 2.0}
+        inputs = {"fine": {"x": x}, "whole": {"hidden": hidden}, "lacking": {}}
+        signatures = {
+            name: tf.compat.v1.saved_model.predict_signature_def(inputs[name], {"y": output})
+            for name, output in outputs.items()
+        }
+        builder = tf.compat.v1.saved_model.Builder(str(tmp_path / "1"))
+        builder.add_meta_graph_and_variables(session, ["serve"], signatures)
+        builder.save()
+    values = {"fine": {"x": np.ones(1, "f")}, "whole": {"hidden": np.ones(1, "f")}, "lacking": {}}
+    answers = answer(tmp_path / "1", [Request(*pair) for pair in values.items()])
+    fine, whole, lacking = answers
+    np.testing.assert_array_equal(fine.outputs["y"], [2.0])
+    np.testing.assert_array_equal(whole.outputs["y"], [1.0])
+    assert lacking.error is not None
+    assert "hidden" in lacking.error
 
 
 def test_an_export_by_keras_alone_stores_its_variables_twice(tmp_path):

@@ -129,3 +129,20 @@ def test_class_weights_of_fit_end_with_it():
     found = rows.model.evaluate(rows.x, y, return_dict=True, verbose=0)
     assert trained.history["val_a_loss"][0] == pytest.approx(5.5 * np.log(2))
     assert found["a_loss"] == pytest.approx(np.log(2))
+
+
+def test_each_value_of_class_weights_compiles_once():
+    rows = own_heads(["a"], {"a": np.zeros((4, 1))})
+    rows.model.compile(keras.optimizers.SGD(0.0), jit_compile=False)
+    traced, step = [], rows.model.train_step
+    rows.model.train_step = lambda *args: traced.append(1) or step(*args)
+    y = np.array([0, 1, 1, 0])
+    losses = [
+        rows.model.fit(rows.x, y, class_weight=weights, verbose=0).history["a_loss"][0]
+        for weights in 2 * [{1: 10.0}, None, {1: np.float32(3.0)}]
+    ]
+    assert losses == pytest.approx(2 * [5.5 * np.log(2), np.log(2), 2 * np.log(2)])
+    assert len(traced) == 3
+    rows.model.compile(keras.optimizers.SGD(0.0), loss="mse")
+    again = rows.model.fit(rows.x, y, class_weight={1: 10.0}, verbose=0)
+    assert again.history["a_loss"] == pytest.approx([5.5 / 4])

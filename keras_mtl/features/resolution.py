@@ -1,0 +1,45 @@
+"""Whether float32, the one type of floats in a `tf.train.Example`, resolves a column of numbers."""
+
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+# in which an example holds a column; None: in no type that it has
+ExampleDtype: TypeAlias = Literal["float32", "int64"] | None
+
+# of standardised numbers, relative where they are beyond 1
+TOLERANCE = 1e-6
+# share of rows that may change their bin: of a continuous column a few lie beside an edge
+ROWS = 1e-4
+
+
+def as_float32(numbers: np.ndarray) -> np.ndarray:
+    """The float64 numbers that come back from float32."""
+    return numbers.astype(np.float32).astype(np.float64)
+
+
+def are_whole(numbers: np.ndarray) -> bool:
+    """Whether all numbers are integers of 64 bits."""
+    return bool(np.all((numbers == np.floor(numbers)) & (np.abs(numbers) < 2.0**63)))
+
+
+def example_dtype(resolved: bool, whole: bool) -> ExampleDtype:
+    """The type in which an example holds a column that float32 resolves or not."""
+    if resolved:
+        return "float32"
+    return "int64" if whole else None
+
+
+def resolves_standardized(rounding: float, mean: float | None, scale: float) -> bool:
+    """Whether (x - mean) / scale is the same to `TOLERANCE` where x is rounded to float32.
+
+    Args:
+        rounding: The most that rounding changed a value x that was seen.
+        mean: of the values. Those beyond twice of it are so large, once standardised, that rounding
+            them is within the tolerance; the others change by half a step of float32 at most. None
+            of logarithms, which are not rounded by their size.
+        scale: of the values.
+    """
+    if mean is not None:
+        rounding = min(rounding, float(np.finfo(np.float32).eps) * abs(mean))
+    return rounding <= TOLERANCE * scale

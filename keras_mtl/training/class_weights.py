@@ -1,0 +1,40 @@
+"""ClassWeights: those of a call of `fit`, and the steps that were compiled with them."""
+
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+
+
+class ClassWeights:
+    """Class weights by task name, which override the tasks' own while a `fit` runs.
+
+    They are constants of a compiled step, so each value has steps of its own, compiled once.
+    """
+
+    def __init__(self) -> None:
+        self.by_task: Mapping[str, Mapping[int, float]] = {}
+        self._steps: dict[Hashable, tuple[Any, Any]] = {}
+
+    @contextmanager
+    def of_fit(
+        self, model: keras.Model, by_task: Mapping[str, Mapping[int, float]]
+    ) -> Iterator[None]:
+        """Within this context, `model` trains and evaluates with these weights."""
+        before = self.by_task
+        self._use(model, by_task)
+        try:
+            yield
+        finally:
+            self._use(model, before)
+
+    def _use(self, model: keras.Model, by_task: Mapping[str, Mapping[int, float]]) -> None:
+        self._steps[_key(self.by_task)] = model.train_function, model.test_function
+        self.by_task = by_task
+        steps = self._steps.get(_key(by_task), (None, None))
+        model.train_function, model.test_function = steps
+
+
+def _key(by_task: Mapping[str, Mapping[int, float]]) -> Hashable:
+    return frozenset((task, frozenset(weights.items())) for task, weights in by_task.items())
