@@ -489,8 +489,8 @@ class MultiTaskModel(keras.Model):
 
     def predict_on_batch(self, x: Any) -> Any:
         """Predictions of one batch, as of `predict`."""
-        predictions = super().predict_on_batch(prepare_inputs(self.input, x, self.features))
-        return joint_predictions(self.tasks, predictions)
+        x = prepare_inputs(self.input, x, self.features)
+        return joint_predictions(self.tasks, super().predict_on_batch(x))
 
     def check_labels(self) -> None:
         """Raises `ValueError` if labels since the last reset were not what their tasks allow.
@@ -504,9 +504,8 @@ class MultiTaskModel(keras.Model):
 
     def _prepare(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[Any, Any, Any]:
         """What is held in arrays, checked; datasets, which bring their own labels, stay."""
-        x = prepare_inputs(self.input, x, self.features)
+        x = marked_batches(self.tasks, prepare_inputs(self.input, x, self.features))
         check_dataset_labels(self.tasks, x)
-        x = marked_batches(self.tasks, x)
         if y is not None or row_count(x) is not None:
             shapes = {name: output.shape for name, output in self.output.items()}
             y, sample_weight = prepare_arrays(self.tasks, shapes, x, y, sample_weight)

@@ -19,6 +19,7 @@ Y = {
     "price": np.where(RNG.random(ROWS) < 0.3, -9, RNG.normal(size=ROWS)),
     "buy": RNG.integers(-1, 2, ROWS),
 }
+Y["buy"][(Y["click"] == 0) & (Y["buy"] == 1)] = 0
 
 
 def hand_written(**kwargs):

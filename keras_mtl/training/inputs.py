@@ -141,9 +141,9 @@ def _as_array(tensor: Any, value: Any, table: Any = None) -> Any:
         return None
     if value is None or (is_array_like(value) and not keras.ops.is_tensor(value)):
         is_string = tensor.dtype == "string"
+        check_unmasked(f"Input {tensor.name!r}", value)
         made = "" if table is None else ", which `model.features.encode(...)` makes,"
         what = f"Input {tensor.name!r}{made}"
-        check_unmasked(what, value)
         value = np.asarray(value) if is_string else as_numbers(what, value)
     shape = getattr(value, "shape", None)
     if shape is not None and not _fits(tuple(shape), tuple(tensor.shape)):

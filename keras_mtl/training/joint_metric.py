@@ -1,11 +1,12 @@
 """JointAUC: how well the product along a `given` chain ranks all rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras import ops
 
 from keras_mtl.metrics.auc import AUC
+from keras_mtl.training.groups import TaskGroup
 from keras_mtl.training.joint import Joint
 
 
@@ -19,19 +20,19 @@ class JointAUC:
     """
 
     def __init__(self, task: str) -> None:
-        self.task = task
+        self.tasks = [task]
         self.metric = AUC(from_logits=True, name="joint_auc")
 
-    @property
-    def tasks(self) -> list[str]:
-        """The one task, as metrics of whole groups list theirs."""
-        return [self.task]
-
     def update(
-        self, joint: Joint, outputs: Mapping[str, Any], y: Mapping[str, Any], weights: Any
+        self,
+        groups: Sequence[TaskGroup],
+        outputs: Mapping[str, Any],
+        y: Mapping[str, Any],
+        weights: Any,
     ) -> None:
-        """Adds one batch, of the task's product."""
-        entries = joint.entries(outputs, y, weights)
+        """Adds one batch, of a step's logits or of predictions, as `groups` read them."""
+        group = next(group for group in groups if group.names == self.tasks)
+        entries = Joint(group, groups).entries(outputs, y, weights)
         columns = (entries.labels, entries.logits(), entries.weights)
         self.metric.update_state(*(ops.reshape(column, (-1,)) for column in columns))
 

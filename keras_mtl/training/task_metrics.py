@@ -13,7 +13,6 @@ from keras_mtl.metrics.auc import AUC
 from keras_mtl.task import as_config
 from keras_mtl.training.data import as_label_dict
 from keras_mtl.training.groups import Entries, TaskGroup
-from keras_mtl.training.joint import Joint
 from keras_mtl.training.joint_metric import JointAUC
 from keras_mtl.training.predictions import of_predictions
 from keras_mtl.training.seen_metric import SeenMetric
@@ -67,9 +66,8 @@ class TaskMetrics(keras.metrics.Metric):
                 entries = group.entries(outputs, y, weights)
                 for metric in metrics:
                     metric.update(group, entries)
-        group_of = {group.task.name: group for group in groups}
-        for metric in self._joint:
-            metric.update(Joint(group_of[metric.task], groups), outputs, y, weights)
+        for joint in self._joint:
+            joint.update(groups, outputs, y, weights)
 
     def result(self) -> dict[str, Any]:
         """The value of every metric of every task."""

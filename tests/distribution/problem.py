@@ -48,12 +48,13 @@ def make_data(num_rows: int, seed: int) -> tuple[np.ndarray, dict[str, np.ndarra
     half = row % BATCH_SIZE < BATCH_SIZE // 2
     price = generator.normal(size=(num_rows, 2)).astype("float32")
     price[generator.random(price.shape) < 0.3] = np.nan
+    click = np.where(half | (row % 5 == 0), x[:, 0] > -0.5, -1)
     labels = {
-        "click": np.where(half | (row % 5 == 0), x[:, 0] > -0.5, -1),
-        "buy": np.where(row % 7 == 0, -1, x[:, 1] > -0.5),
+        "click": click,
+        "buy": np.where(row % 7 == 0, -1, (x[:, 1] > -0.5) & (click != 0)),
         "price": price,
         "topic": np.where(half, -1, generator.integers(0, 3, num_rows)),
-        "rare": np.where(row == 3, 1, -1),
+        "rare": np.where(row == 3, 1, np.where(row == 4, 0, -1)),
         "importance": 1.0 + row % 3,
     }
     return x, labels

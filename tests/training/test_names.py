@@ -38,6 +38,7 @@ def mixed_data(rows=50):
         "c": rng.integers(0, 3, rows),
         "v": rng.normal(size=rows),
     }
+    y["a"][y["b"] == 0] = 0
     return rng.normal(size=(rows, 4)).astype("float32"), y, {"b": rng.random(rows)}
 
 

@@ -29,6 +29,7 @@ Y = {
     "topic": RNG.integers(-1, 3, ROWS),
     "tags": RNG.integers(-1, 2, (ROWS, 2)),
 }
+Y["buy"][(Y["click"] == 0) & (Y["buy"] == 1)] = 0
 
 
 class Guide(MultiTaskModel):
