@@ -1,9 +1,12 @@
 import textwrap
 
+import keras
 import pytest
 
 import keras_mtl.study
+from keras_mtl.study.commands import Options, _compared_runs
 from keras_mtl.study.layered_toml import laid_over
+from keras_mtl.study.sources import load_data
 from keras_mtl.study.study_file import load_study
 
 
@@ -158,3 +161,23 @@ def test_the_documented_example_is_a_study(tmp_path):
     study = load_study(tmp_path / "ple" / "study.toml")
     labels = [run.model for run in study.runs("census_income", study.seeds(), fit={})]
     assert labels == ["ple levels=1", "ple levels=2"]
+
+
+def test_objects_of_keras_in_a_task_are_tables_as_elsewhere(write_study):
+    loss = '{ name = "b", kind = "regression", loss = { class_name = "Huber", name = "mine" } }'
+    (run,) = runs(write_study(('{ name = "b", kind = "regression" }', loss)))
+    made = load_data(run).tasks[1].loss
+    config = made if isinstance(made, dict) else keras.saving.serialize_keras_object(made)
+    assert (config["class_name"], config["config"]["name"]) == ("Huber", "mine")
+
+
+def test_the_seeds_of_the_file_hold_unless_the_command_says_others(write_study):
+    study = load_study(write_study(('title = "A toy"', "seeds = [3, 5]")))
+    for options, seeds in ((Options(), {3, 5}), (Options(seeds=[7]), {7})):
+        compared = _compared_runs([study], "toy", options, boosted=False)
+        assert {run.seed for run in compared} == seeds
+
+
+def test_a_name_is_what_tables_say(write_study):
+    study = load_study(write_study(('title = "A toy"', 'name = "mine"')))
+    assert (study.name, study.runs("toy", [0], fit={})[0].model) == ("mine", "mine")
