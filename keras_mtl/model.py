@@ -110,7 +110,8 @@ class MultiTaskModel(keras.Model):
         """Configures training; losses and metrics come from the tasks unless given here.
 
         Args:
-            optimizer: As in Keras.
+            optimizer: As in Keras; it sees one gradient per row of an embedding, also in a loop of
+                one's own that calls `model.optimizer.apply`.
             loss: None, a loss for all tasks, or a dict by task name that may leave tasks out.
             loss_weights: Factors of the tasks' losses by task name; `Task.weight` where left out.
             metrics: A metric or list for all tasks, or a dict of them by task name. Each task gets
