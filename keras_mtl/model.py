@@ -110,9 +110,10 @@ class MultiTaskModel(keras.Model):
         """Configures training; losses and metrics come from the tasks unless given here.
 
         Args:
-            optimizer: As in Keras. With `gradient_accumulation_steps`, batches weigh alike however
-                many labels each has; where all have equally many, the step is that of one large
-                batch.
+            optimizer: As in Keras; it sees one gradient per row of an embedding, also in a loop of
+                one's own that calls `model.optimizer.apply`. With `gradient_accumulation_steps`,
+                batches weigh alike however many labels each has; where all have equally many, the
+                step is that of one large batch.
             loss: None, a loss for all tasks, or a dict by task name that may leave tasks out.
             loss_weights: Factors of the tasks' losses by task name; `Task.weight` where left out.
             metrics: A metric or list for all tasks, or a dict of them by task name. Each task gets

@@ -259,7 +259,8 @@ def owned(weight: Any, experts: Any) -> Any:
     """The weight of each row's expert: (E, ...), (R,) -> (R, ...); the weight itself for None.
 
     Its gradient has an expert once. TensorFlow's own is sparse and has it as often as it has rows,
-    of which optimizers take the squares one by one.
+    of which optimizers take the squares one by one. The optimizer's hook, which sums rows of
+    tables, cannot do it here: a plain `keras.Model` has none.
     """
     if experts is None:
         return weight

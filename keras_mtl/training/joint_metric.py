@@ -38,4 +38,4 @@ class JointAUC:
 
     def results(self) -> dict[str, Any]:
         """The area, under the task's name."""
-        return {self.task: self.metric.result()}
+        return dict.fromkeys(self.tasks, self.metric.result())
