@@ -41,8 +41,12 @@ class Gate(keras.layers.Layer):
     """G softmax gates over E experts, always in float32.
 
     `g(x) = softmax(W x / temperature)`, where hidden layers may stand before the linear map `W`. A
-    gate that may not see all experts takes the softmax over those it sees: the others have weight 0
-    and no gradient.
+    gate that may not see all experts takes the softmax over those it sees, and has columns of `W`
+    for these alone; the others have weight 0. A gate that sees one expert gives it weight 1, and
+    has no weights of its own.
+
+    Gates that see equally many experts are one stack: their kernels are `logits/kernel` (G, D, n),
+    those of a second number of experts `logits_1/kernel`, and so on.
 
     The temperature is a non-trainable weight, `temperature_weight`, so that a schedule can assign
     it while the model trains; it is saved with the model.
@@ -192,9 +196,7 @@ class Gate(keras.layers.Layer):
         depth = len(self.dense) - len(self._choosing)
         return self.dense[:depth], self.dense[depth:]
 
-    def call(
-        self, inputs: Any, slots: Slots = None, experts: Sequence[int] | None = None
-    ) -> Any:
+    def call(self, inputs: Any, slots: Slots = None, experts: Sequence[int] | None = None) -> Any:
         """Returns the weight that each gate, or those of `slots`, gives to each expert.
 
         With `experts` the weights of those alone; they must be all that these gates see.

@@ -29,6 +29,11 @@ class GateGroup:
         part = tuple(gate for gate in gates if gate in sees)
         return GateGroup(part, tuple(sees[gate] for gate in part))
 
+    def among_first(self, num_experts: int) -> "GateGroup":
+        """The same gates, with what they see of the first so many experts."""
+        seen = [tuple(e for e in experts if e < num_experts) for experts in self.experts]
+        return GateGroup(self.gates, tuple(seen))
+
 
 def groups_by_width(visible: Iterable[Iterable[int]]) -> tuple[GateGroup, ...]:
     """All groups, from the experts that each gate sees.

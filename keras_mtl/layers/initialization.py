@@ -144,6 +144,24 @@ class StackedInitializer(keras.initializers.Initializer):
         return [generator.permutation(values.ravel()).reshape(values.shape) for values in slices]
 
 
+class FlatStackInitializer(keras.initializers.Initializer):
+    """Fills a vector (N * U,) with the slices of a stack (N, U), one after the other.
+
+    Args:
+        initializer: of the stack.
+        num_slices: number N of its slices.
+    """
+
+    def __init__(self, initializer: StackedInitializer, num_slices: int) -> None:
+        self.initializer = initializer
+        self.num_slices = num_slices
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
+        """Returns the vector."""
+        stack = (self.num_slices, shape[0] // self.num_slices)
+        return ops.reshape(self.initializer(stack, dtype=dtype), shape)
+
+
 def fan_axes(initializer: keras.initializers.VarianceScaling, rank: int) -> dict[str, list[int]]:
     """The input and output axes of one slice, counted in a stack of rank `rank`."""
     if initializer.input_axes is not None and initializer.output_axes is not None:

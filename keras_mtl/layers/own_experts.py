@@ -4,6 +4,7 @@ Weights of all experts for all gates would be (..., G, E), which grows with the 
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from keras import ops
@@ -21,13 +22,12 @@ def mix_apart(weights: Sequence[tuple[GateGroup, Any]], experts: Any, num_own: i
         experts: the experts' outputs; those of the tasks first, then those that all gates see.
         num_own: how many experts belong to tasks.
     """
-    own, shared = experts, None
-    if num_own < experts.shape[-2]:
-        own, shared = ops.split(experts, [num_own], axis=-2)
+    apart = num_own < experts.shape[-2]
+    own, shared = ops.split(experts, [num_own], axis=-2) if apart else (experts, None)
     mixtures = [
         _mix_all(group, weight, experts)
         if len(set(group.experts)) == 1
-        else _mix_own(group, weight, own, shared)
+        else _mix_own(group.among_first(num_own), weight, own, shared)
         for group, weight in weights
     ]
     gates = gates_of([group for group, _ in weights])
@@ -42,15 +42,14 @@ def _mix_all(group: GateGroup, weights: Any, experts: Any) -> Any:
     )
 
 
-def _mix_own(group: GateGroup, weights: Any, own: Any, shared: Any) -> Any:
+def _mix_own(own_group: GateGroup, weights: Any, own: Any, shared: Any) -> Any:
     """Mixtures by gates that see experts of their own, and perhaps the shared ones."""
     weights = ops.cast(weights, own.dtype)  # (..., G, n)
-    num_own = own.shape[-2]
-    members = tuple(e for experts in group.experts for e in experts if e < num_own)
-    x = take_slots(own, members, axis=-2)  # (..., G * M, U)
-    x = ops.reshape(x, (*rows_of(x, 2), len(group.gates), -1, x.shape[-1]))  # (..., G, M, U)
+    size = (len(own_group.gates), own_group.width)
+    x = take_slots(own, tuple(chain(*own_group.experts)), axis=-2)  # (..., G * M, U)
+    x = ops.reshape(x, (*rows_of(x, 2), *size, x.shape[-1]))  # (..., G, M, U)
     if shared is None:
         return ops.sum(weights[..., None] * x, axis=-2)  # (..., G, U)
-    for_own, for_shared = ops.split(weights, [group.width - shared.shape[-2]], axis=-1)
+    for_own, for_shared = ops.split(weights, [own_group.width], axis=-1)
     mixtures = ops.sum(for_own[..., None] * x, axis=-2)  # (..., G, U)
     return mixtures + ops.matmul(for_shared, shared)  # (..., G, U)
