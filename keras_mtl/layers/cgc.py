@@ -8,7 +8,11 @@ from keras_mtl.api_export import keras_mtl_export
 from keras_mtl.checks import check_flag, check_integer, check_positive, listed
 from keras_mtl.layers.gated_experts import GatedExperts, Shape
 from keras_mtl.layers.initialization import derive_seed, reseed
-from keras_mtl.layers.slots import Slots, read_slots, take_slots
+from keras_mtl.layers.own_experts import mix_apart
+from keras_mtl.layers.slots import Slots, read_slots
+
+FEW_GATES = 16
+"""Up to so many, one product in which other tasks' experts have weight 0 takes the least time."""
 
 
 @keras_mtl_export
@@ -120,8 +124,11 @@ class CGC(GatedExperts):
         experts = self.experts(x, training=training, mask=mask, slots=seen)  # (..., E, U)
         gated = tuple(range(self.gate.num_gates)) if slots is None else slots
         x = read_slots(inputs, held, self.gate.source_slots(gated))
-        gates = self.gate(x, slots=slots)  # (..., T, E), or (..., T+1, E) with the shared gate
-        return self._mix(take_slots(gates, seen, axis=-1), experts)  # (..., T, U) or (..., T+1, U)
+        if slots is None and self.gate.num_gates > FEW_GATES:
+            weights = self.gate.weights_by_group(x)
+            return mix_apart(weights, experts, sum(self.task_experts))  # (..., T, U), (..., T+1, U)
+        gates = self.gate(x, slots=slots, experts=seen)  # (..., T, E) or (..., T+1, E)
+        return self._mix(gates, experts)  # (..., T, U) or (..., T+1, U)
 
     def source_slots(self, slots: Slots) -> Slots:
         """Returns what the gates read and the experts that they see, or `None` for one input."""

@@ -16,7 +16,14 @@ from keras_mtl.checks import (
     check_seed,
     check_units,
 )
-from keras_mtl.layers.initialization import derive_seed, get_initializer, reseed, root_seed
+from keras_mtl.layers.initialization import (
+    FlatStackInitializer,
+    StackedInitializer,
+    derive_seed,
+    get_initializer,
+    reseed,
+    root_seed,
+)
 from keras_mtl.layers.slots import Slots, take_slots
 from keras_mtl.layers.task_dense import TaskDense
 
@@ -44,7 +51,8 @@ class Experts(keras.layers.Layer):
             every expert by itself; or `None`.
         dropout: rate of units dropped after every activation while training, in [0, 1).
         kernel_initializer: initializer of one expert's kernel (D, U).
-        bias_initializer: initializer of one expert's bias (U,).
+        bias_initializer: initializer of one expert's bias (U,), or of the shift that takes its
+            place in batch normalisation.
         kernel_regularizer: regulariser of one expert's kernel; their sum is the penalty.
         seed: seed of the initial weights and of the dropout.
         **kwargs: `name`, `dtype` and the other arguments of `keras.layers.Layer`.
@@ -118,6 +126,7 @@ class Experts(keras.layers.Layer):
             TaskDense(
                 self.num_experts,
                 width,
+                use_bias=self.normalization != "batch",  # the norm would take it away again
                 task_inputs=depth > 0 or self.input_slots is not None,
                 kernel_initializer=self.kernel_initializer,
                 bias_initializer=self.bias_initializer,
@@ -137,7 +146,10 @@ class Experts(keras.layers.Layer):
             replicated = keras.backend.backend() == "tensorflow"
             return [
                 keras.layers.BatchNormalization(
-                    synchronized=replicated, dtype=self.dtype_policy, name=name
+                    synchronized=replicated,
+                    beta_initializer=self._shift_initializer(name),
+                    dtype=self.dtype_policy,
+                    name=name,
                 )
                 for name in names
             ]
@@ -149,6 +161,12 @@ class Experts(keras.layers.Layer):
                 for name in names
             ]
         return []
+
+    def _shift_initializer(self, name: str) -> FlatStackInitializer:
+        """Of the shifts that stand in place of biases."""
+        root = root_seed(self.seed, self.bias_initializer)
+        stacked = StackedInitializer(self.bias_initializer, root, name)
+        return FlatStackInitializer(stacked, self.num_experts)
 
     def build(self, input_shape: Shape) -> None:
         """Builds the layers of the experts."""

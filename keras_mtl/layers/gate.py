@@ -17,9 +17,21 @@ from keras_mtl.checks import (
     check_units,
     listed,
 )
-from keras_mtl.layers.initialization import derive_seed, get_initializer, root_seed
-from keras_mtl.layers.slots import Slots
-from keras_mtl.layers.task_dense import TaskDense
+from keras_mtl.layers.gate_groups import (
+    GateGroup,
+    gates_of,
+    groups_by_width,
+    logit_places,
+    places_in,
+)
+from keras_mtl.layers.initialization import (
+    StackedInitializer,
+    derive_seed,
+    get_initializer,
+    root_seed,
+)
+from keras_mtl.layers.slots import Slots, read_slots
+from keras_mtl.layers.task_dense import TaskDense, rows_of
 
 Shape = tuple[int | None, ...]
 
@@ -29,8 +41,12 @@ class Gate(keras.layers.Layer):
     """G softmax gates over E experts, always in float32.
 
     `g(x) = softmax(W x / temperature)`, where hidden layers may stand before the linear map `W`. A
-    gate that may not see all experts takes the softmax over those it sees: the others have weight 0
-    and no gradient.
+    gate that may not see all experts takes the softmax over those it sees, and has columns of `W`
+    for these alone; the others have weight 0. A gate that sees one expert gives it weight 1, and
+    has no weights of its own.
+
+    Gates that see equally many experts are one stack: their kernels are `logits/kernel` (G, D, n),
+    those of a second number of experts `logits_1/kernel`, and so on.
 
     The temperature is a non-trainable weight, `temperature_weight`, so that a schedule can assign
     it while the model trains; it is saved with the model.
@@ -103,36 +119,70 @@ class Gate(keras.layers.Layer):
         )
         self.seed = check_seed(seed)
         self.supports_masking = True
+        everyone = [range(self.num_experts)] * self.num_gates
+        self._groups = groups_by_width(self.visible or everyone)
+        self._choosing = tuple(group for group in self._groups if group.width > 1)
         self.dense = self._make_dense()
 
     def _make_dense(self) -> list[TaskDense]:
-        """Hidden layers and the linear map, stacked over the gates."""
+        """Hidden layers, stacked over the gates that have a choice; then a linear map per group."""
         root = root_seed(self.seed, self.kernel_initializer)
-        names = [f"hidden_{depth}" for depth in range(len(self.hidden_units))] + ["logits"]
-        return [
-            TaskDense(
-                self.num_gates,
+        choosers = sorted(gates_of(self._choosing))
+        widths = self.hidden_units if choosers else ()
+        hidden = [
+            self._stack(
+                choosers,
                 width,
-                activation=None if name == "logits" else self.activation,
-                use_bias=self.use_bias or name != "logits",
+                derive_seed(root, f"hidden_{depth}"),
+                activation=self.activation,
                 task_inputs=self.gate_inputs or depth > 0,
-                kernel_initializer=self.kernel_initializer,
-                kernel_regularizer=self.kernel_regularizer,
-                seed=derive_seed(root, name),
-                dtype="float32",
-                name=name,
+                name=f"hidden_{depth}",
             )
-            for depth, (name, width) in enumerate(
-                zip(names, (*self.hidden_units, self.num_experts), strict=True)
-            )
+            for depth, width in enumerate(widths)
         ]
+        logits = [
+            self._stack(
+                group.gates,
+                group.width,
+                derive_seed(root, "logits"),
+                use_bias=self.use_bias,
+                task_inputs=self.gate_inputs or bool(hidden),
+                name=f"logits_{number}" if number else "logits",
+            )
+            for number, group in enumerate(self._choosing)
+        ]
+        return [*hidden, *logits]
+
+    def _stack(
+        self, gates: Sequence[int], units: int, seed: int | None, **options: Any
+    ) -> TaskDense:
+        initializer = self.kernel_initializer
+        if self.visible is not None:  # what a gate draws does not depend on what others see
+            initializer = StackedInitializer(initializer, seed, "kernel", slices=gates)
+        return TaskDense(
+            len(gates),
+            units,
+            kernel_initializer=initializer,
+            kernel_regularizer=self.kernel_regularizer,
+            seed=seed,
+            dtype="float32",
+            **options,
+        )
 
     def build(self, input_shape: Shape) -> None:
         """Builds the dense layers and creates the temperature."""
-        shape = input_shape
-        for dense in self.dense:
-            dense.build(shape)
-            shape = dense.compute_output_shape(shape)
+        if self.gate_inputs and (len(input_shape) < 3 or input_shape[-2] != self.num_gates):
+            raise ValueError(
+                "With `gate_inputs` the input must have the shape (..., num_gates, D). "
+                f"Received: input shape {tuple(input_shape)}, num_gates={self.num_gates}."
+            )
+        *rows, depth = input_shape[:-2] + input_shape[-1:] if self.gate_inputs else input_shape
+        hidden, logits = self._parts()
+        for dense in hidden:
+            dense.build(_stack_shape(dense, rows, depth))
+            depth = dense.units
+        for dense in logits:
+            dense.build(_stack_shape(dense, rows, depth))
         self.temperature_weight = self.add_weight(
             name="temperature",
             shape=(),
@@ -141,19 +191,64 @@ class Gate(keras.layers.Layer):
             aggregation="only_first_replica",  # every replica assigns the same schedule
         )
 
-    def call(self, inputs: Any, slots: Slots = None) -> Any:
-        """Returns the weight that each gate, or those of `slots`, gives to each expert."""
-        x = inputs
-        for dense in self.dense:
-            x = dense(x, slots=slots)  # (..., G, U), the last time (..., G, E)
-        logits = x / self.temperature_weight
-        if self.visible is not None:
-            mask = visible_mask(self.visible, self.num_experts)  # (G, E)
-            mask = mask if slots is None else mask[list(slots)]
-            logits = ops.where(mask, logits, -float("inf"))
-        if self.num_experts == 1:
-            return 0.0 * logits + 1.0  # what the softmax, of which Keras would warn, gives
-        return ops.softmax(logits, axis=-1)  # (..., G, E)
+    def _parts(self) -> tuple[list[TaskDense], list[TaskDense]]:
+        """The hidden layers, and the linear maps of the groups that have a choice."""
+        depth = len(self.dense) - len(self._choosing)
+        return self.dense[:depth], self.dense[depth:]
+
+    def call(self, inputs: Any, slots: Slots = None, experts: Sequence[int] | None = None) -> Any:
+        """Returns the weight that each gate, or those of `slots`, gives to each expert.
+
+        With `experts` the weights of those alone; they must be all that these gates see.
+        """
+        experts = tuple(range(self.num_experts) if experts is None else experts)
+        gates = tuple(range(self.num_gates) if slots is None else slots)
+        if len(experts) == 1:  # the softmax, of which Keras would warn, gives 1
+            return ops.ones((len(gates), 1)) + self._zero(inputs)[..., None]  # (..., G, 1)
+        logits = self._logits(inputs, gates)
+        if len(logits) == 1 and _sees_all(logits[0][0], gates, experts):
+            return ops.softmax(logits[0][1], axis=-1)  # (..., G, E)
+        places = logit_places(self._groups, gates, experts)
+        return ops.softmax(self._spread(logits, places, inputs), axis=-1)  # (..., G, E)
+
+    def weights_by_group(self, inputs: Any) -> list[tuple[GateGroup, Any]]:
+        """Returns the weights of what each gate sees alone, (..., G, n) of the gates of a group."""
+        zero = self._zero(inputs)[..., None]  # (..., 1, 1)
+        sure = [group for group in self._groups if group.width == 1]
+        weights = [(group, ops.ones((len(group.gates), 1)) + zero) for group in sure]
+        logits = self._logits(inputs, tuple(range(self.num_gates)))
+        return [*weights, *((group, ops.softmax(each, axis=-1)) for group, each in logits)]
+
+    def _logits(self, inputs: Any, gates: tuple[int, ...]) -> list[tuple[GateGroup, Any]]:
+        """The groups of those of `gates` that have a choice, with their logits (..., G, n)."""
+        choosers = tuple(sorted(gates_of(self._choosing)))
+        asked = tuple(gate for gate in gates if gate in set(choosers))
+        if not asked:
+            return []
+        hidden, maps = self._parts()
+        x = read_slots(inputs, gates, asked) if self.gate_inputs else inputs
+        for dense in hidden:
+            x = dense(x, slots=places_in(choosers, asked))  # (..., G, U)
+        found = []
+        for whole, dense in zip(self._choosing, maps, strict=True):
+            group = whole.among(asked)
+            if group.gates:
+                own = read_slots(x, asked, group.gates) if dense.task_inputs else x
+                logits = dense(own, slots=places_in(whole.gates, group.gates))  # (..., G, n)
+                found.append((group, logits / self.temperature_weight))
+        return found
+
+    def _spread(self, logits: list[tuple[GateGroup, Any]], places: np.ndarray, inputs: Any) -> Any:
+        """Logits (..., G, E), where those of hidden experts are minus infinity."""
+        zero = self._zero(inputs)  # (..., 1)
+        flat = [ops.reshape(x, (*rows_of(x, 2), x.shape[-2] * x.shape[-1])) for _, x in logits]
+        columns = ops.concatenate([*flat, zero, zero - float("inf")], axis=-1)
+        return ops.take(columns, places, axis=-1)
+
+    def _zero(self, inputs: Any) -> Any:
+        """A zero for each row, (..., 1)."""
+        rows = inputs[..., 0, :1] if self.gate_inputs else inputs[..., :1]
+        return ops.zeros_like(rows, dtype="float32")
 
     def source_slots(self, slots: Slots) -> Slots:
         """Returns the gates' own inputs, or `None` where they share one."""
@@ -210,9 +305,11 @@ def check_visible(
     return tuple(tuple(int(expert) for expert in row) for row in rows)
 
 
-def visible_mask(visible: Sequence[Sequence[int]], num_experts: int) -> np.ndarray:
-    """Whether a gate sees an expert, (G, E)."""
-    mask = np.zeros((len(visible), num_experts), dtype=bool)  # (G, E)
-    for gate, experts in enumerate(visible):
-        mask[gate, list(experts)] = True
-    return mask
+def _stack_shape(dense: TaskDense, rows: Sequence[int | None], depth: int | None) -> Shape:
+    slots = (dense.num_tasks,) if dense.task_inputs else ()
+    return (*rows, *slots, depth)
+
+
+def _sees_all(group: GateGroup, gates: tuple[int, ...], experts: tuple[int, ...]) -> bool:
+    """Whether a group is `gates`, and each of them sees `experts`, in this order."""
+    return group.gates == gates and set(group.experts) == {experts}

@@ -12,14 +12,14 @@ from keras_mtl.checks import check_identifier, check_seed
 
 Initializer = Callable[..., Any]
 
+CONSTANT = (keras.initializers.Constant, keras.initializers.Ones, keras.initializers.Zeros)
+
 # Their values do not depend on the shape they fill, so one draw fills all slices.
 SHAPE_FREE = (
-    keras.initializers.Constant,
-    keras.initializers.Ones,
+    *CONSTANT,
     keras.initializers.RandomNormal,
     keras.initializers.RandomUniform,
     keras.initializers.TruncatedNormal,
-    keras.initializers.Zeros,
 )
 
 
@@ -94,22 +94,35 @@ class StackedInitializer(keras.initializers.Initializer):
         initializer: what `get_initializer` returned.
         seed: seed of the layer that owns the stack, or `None`.
         *names: what tells this stack from the others of its layer.
+        slices: a number for each slice, from which it is drawn whatever the other slices are; by
+            default, a slice's draw may depend on how many there are.
     """
 
-    def __init__(self, initializer: Initializer, seed: int | None, *names: str) -> None:
+    def __init__(
+        self,
+        initializer: Initializer,
+        seed: int | None,
+        *names: str,
+        slices: Sequence[int] | None = None,
+    ) -> None:
         self.initializer = initializer
         self.seed = derive_seed(root_seed(seed, initializer), *names)
+        self.slices = slices
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
         """Returns the stack: at once where the initializer allows it, else slice by slice."""
-        if isinstance(self.initializer, keras.initializers.VarianceScaling):
+        if isinstance(self.initializer, StackedInitializer):
+            return self.initializer(shape, dtype=dtype)
+        if isinstance(self.initializer, CONSTANT):
+            return self._copy()(shape, dtype=dtype)
+        if self.slices is None and isinstance(self.initializer, keras.initializers.VarianceScaling):
             # One draw, told which axes of the stack are a slice's own.
             return self._copy(**fan_axes(self.initializer, len(shape)))(shape, dtype=dtype)
-        if isinstance(self.initializer, SHAPE_FREE):
+        if self.slices is None and isinstance(self.initializer, SHAPE_FREE):
             return self._copy()(shape, dtype=dtype)
         slices = [
             ops.convert_to_numpy(self._copy(str(index))(shape[1:], dtype=dtype))
-            for index in range(shape[0])
+            for index in self.slices or range(shape[0])
         ]
         return ops.convert_to_tensor(np.stack(self._distinct(slices)), dtype=dtype)
 
@@ -129,6 +142,24 @@ class StackedInitializer(keras.initializers.Initializer):
             return slices
         generator = np.random.default_rng(self.seed)
         return [generator.permutation(values.ravel()).reshape(values.shape) for values in slices]
+
+
+class FlatStackInitializer(keras.initializers.Initializer):
+    """Fills a vector (N * U,) with the slices of a stack (N, U), one after the other.
+
+    Args:
+        initializer: of the stack.
+        num_slices: number N of its slices.
+    """
+
+    def __init__(self, initializer: StackedInitializer, num_slices: int) -> None:
+        self.initializer = initializer
+        self.num_slices = num_slices
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
+        """Returns the vector."""
+        stack = (self.num_slices, shape[0] // self.num_slices)
+        return ops.reshape(self.initializer(stack, dtype=dtype), shape)
 
 
 def fan_axes(initializer: keras.initializers.VarianceScaling, rank: int) -> dict[str, list[int]]:

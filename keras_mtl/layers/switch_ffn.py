@@ -143,12 +143,15 @@ class SwitchFFN(SparseLayer):
         self.jitter = check_rate("jitter", jitter)
         self.balance_loss = check_number("balance_loss", balance_loss)
         self.router_z_loss = check_number("router_z_loss", router_z_loss)
-        self.router = self.score_layer("router", self.kernel_initializer)
+        self.router = None  # of a single expert the probability is 1
+        if self.num_experts > 1:
+            self.router = self.score_layer("router", self.kernel_initializer)
         self.seed_generator = self.noise_generator() if self.jitter else None
 
     def build(self, input_shape: Shape) -> None:
         """Builds the router and the experts."""
-        self.router.build((None, input_shape[-1]))
+        if self.router is not None:
+            self.router.build((None, input_shape[-1]))
         super().build(input_shape)
 
     def choose(self, tokens: Any, mask: Any, training: bool) -> Choice:
@@ -156,7 +159,7 @@ class SwitchFFN(SparseLayer):
         x = ops.cast(tokens, "float32")  # (N, D)
         if training and self.jitter:
             x = x * jitter_factors(ops.shape(x), self.jitter, self.seed_generator)
-        logits = self.router(x)  # (N, E)
+        logits = ops.zeros_like(x[:, :1]) if self.router is None else self.router(x)  # (N, E)
         probabilities = self.softmax(logits)  # (N, E)
         weights, experts = routing.top_k(probabilities, self.top_k)  # (N, K)
         first = ops.one_hot(experts[:, 0], self.num_experts, dtype="float32")  # (N, E)

@@ -65,7 +65,7 @@ def switch_transformer(
         tasks: `Task`s, or names of binary tasks. Labels are (B,) of a task on sequences, (B, S) of
             one on tokens; those of padding do not count.
         vocabulary_size: Number of token ids, that of padding among them; None for vectors.
-        max_length: Length S of the longest sequence.
+        max_length: Length S of the longest sequence; `inputs` of a fixed length need no more.
         num_layers: Number of layers L.
         num_heads: Heads of each attention.
         model_units: Width of the residual stream, a multiple of `num_heads`.
@@ -146,7 +146,8 @@ def switch_transformer(
     x = as_sequence(inputs, vocabulary_size, model_units, seed)  # (B, S, D)
     if x.shape[-1] != model_units:
         x = encoder.linear(model_units, "projection")(x)
-    x = PositionEmbedding(max_length, seed=derive_seed(seed, "positions"), name="positions")(x)
+    length = min(check_positive("max_length", max_length), x.shape[1] or max_length)
+    x = PositionEmbedding(length, seed=derive_seed(seed, "positions"), name="positions")(x)
     # --- shared ---
     for number in range(1, check_positive("num_layers", num_layers) + 1):
         x = encoder.attention(x, f"attention_{number}")

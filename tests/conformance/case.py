@@ -16,6 +16,7 @@ GUARANTEES = {
     "weights": "`build` makes all its weights, the first call none; symbolic shapes are eager ones",
     "seeds": "the same seed draws the same weights, another seed others",
     "slices": "no two slices of a stacked kernel are equal, each has the variance of its fan-in",
+    "trained": "every number of its weights has a gradient of its own in one of 20 batches",
     "file": "saved here, it predicts and evaluates in a fresh process",
     "resumed": "saved here, it trains on in a fresh process as it does here",
     "golden": "a file of this version is kept, and later versions load it",

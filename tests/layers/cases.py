@@ -33,6 +33,10 @@ LAYERS: dict[str, tuple[Callable[..., keras.layers.Layer], tuple[int, ...]]] = {
     "mmoe_one_gate": (lambda **kw: MMoE(2, 3, 2, one_gate=True, gate_temperature=2.0, **kw), (4,)),
     "mmoe_copies": (lambda **kw: MMoE(2, 3, expert=network(), **kw), (4,)),
     "cgc": (lambda **kw: CGC(2, 1, (0, 2), (5, 2), shared_output=True, **kw), (4,)),
+    "cgc_many": (
+        lambda **kw: CGC(18, 1, (1, 2, 0, *[1] * 15), 2, shared_output=True, **kw),
+        (4,),
+    ),
     "cgc_own": (lambda **kw: CGC(2, 1, 1, 2, task_inputs=True, **kw), (3, 4)),
     "ple": (lambda **kw: PLE(2, 3, 2, (0, 1), (5, 2), gate_units=3, **kw), (4,)),
     "ple_options": (

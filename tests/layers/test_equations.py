@@ -35,7 +35,7 @@ def test_mmoe_is_the_papers(shape, num_tasks, num_experts, units):
     layer.build(shape)
     randomize(layer)
     inputs = draw(*shape)
-    expected = [mmoe(row, **mmoe_weights(layer)) for row in rows(inputs)]
+    expected = [mmoe(row, **mmoe_weights(layer, shape[-1])) for row in rows(inputs)]
     got = run(layer, inputs).reshape(-1, num_tasks, units[-1])
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
 
@@ -67,7 +67,7 @@ def test_cgc_is_the_papers(shape, num_tasks, shared, own, units, shared_output):
     got = run(layer, inputs)
     got = got.reshape(-1, *got.shape[-2:])
     for row, outputs in zip(rows(inputs), got, strict=True):
-        tasks, shared_vector = cgc([row] * num_tasks, row, **cgc_weights(layer))
+        tasks, shared_vector = cgc([row] * num_tasks, row, **cgc_weights(layer, shape[-1]))
         expected = [*tasks, shared_vector] if shared_output else tasks
         np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
 
@@ -80,7 +80,9 @@ def test_ple_is_the_papers(shape, levels, num_tasks, shared, own, units):
     layer.build(shape)
     randomize(layer)
     inputs = draw(*shape)
-    weights = [cgc_weights(stage) for stage in layer.stages]
+    depths = [shape[-1], *[units[-1]] * (levels - 1)]
+    stages = zip(layer.stages, depths, strict=True)
+    weights = [cgc_weights(stage, depth) for stage, depth in stages]
     expected = np.stack([ple(row, weights) for row in rows(inputs)])
     got = run(layer, inputs).reshape(expected.shape)
     np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())

@@ -29,19 +29,22 @@ def test_a_task_trains_only_its_own_and_the_shared_experts_of_a_level(task, expe
     layer, inputs = built(CGC(3, 1, (2, 0, 3), 4, activation="tanh"), 6, 5)
     found = gradients(layer, inputs, task)
     assert reached(found, "experts", "kernel") == [flag == "1" for flag in expected]
-    assert reached(found, "gate", "kernel") == [gate == task and task != 1 for gate in range(3)]
+    # Gates of tasks 0 and 2, with three and four experts; task 1 sees one, and has no kernel.
+    assert reached(found, "gate/logits/kernel") == [task == 0]
+    assert reached(found, "gate/logits_1/kernel") == [task == 2]
+    assert layer.gate.count_params() == 5 * (3 + 4) + 1  # and the temperature
 
 
-def test_a_hidden_expert_has_no_weight_and_its_logit_no_gradient():
+def test_a_hidden_expert_has_no_weight_and_no_column_in_a_kernel():
     layer, inputs = built(Gate(4, 2, visible=[(0, 3), (1, 2, 3)]), 6, 5)
     weights = keras.ops.convert_to_numpy(layer(inputs))
     assert np.all(weights[:, 0, 1:3] == 0)
     assert np.all(weights[:, 1, 0] == 0)
     np.testing.assert_allclose(weights.sum(-1), 1.0, rtol=1e-6)
-    (gradient,) = gradients(layer, inputs, 0).values()  # (G, D, E)
-    assert np.all(np.isfinite(gradient))
-    assert np.all(gradient[0][:, 1:3] == 0)
-    assert np.all(gradient[0][:, [0, 3]] != 0)
+    assert [dense.kernel.shape for dense in layer.dense] == [(1, 5, 2), (1, 5, 3)]
+    first, second = gradients(layer, inputs, 0).values()  # (G, D, n)
+    assert np.all(first != 0)
+    assert np.all(second == 0)
 
 
 @pytest.mark.parametrize("level", [0, 1])

@@ -57,6 +57,8 @@ def test_slots_computed_alone_are_those_of_the_whole(name, policy, tolerance):
     make, row = CASES[name]
     layer = as_trained(make(seed=0, dtype=policy), row)
     assert isinstance(layer, SlotLayer)
+    if any(path.endswith("temperature") for path in (w.path for w in layer.weights)):
+        tolerance = max(tolerance, 1e-6)  # gates are float32 whatever the policy
     inputs = keras.random.normal((4, *row))
     whole = layer(inputs)
     count = whole.shape[-2]

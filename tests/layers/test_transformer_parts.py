@@ -93,7 +93,9 @@ def test_it_is_keras_own_attention_on_the_same_weights(tmp_path):
     layer, x = attention(), draw(2, 5, 24)
     own = keras.layers.MultiHeadAttention(3, 16)
     own.build(x.shape, x.shape)
-    own.set_weights(layer.get_weights())
+    values = {weight.path.partition("/")[2]: weight for weight in layer.weights}
+    for weight in own.weights:  # Keras' bias of keys changes nothing, whatever it is
+        weight.assign(values.get(weight.path.partition("/")[2], draw(*weight.shape)))
     mask = np.arange(5) < np.array([[5], [2]])
     for arguments in ({}, {"query_mask": mask, "value_mask": mask}):
         np.testing.assert_allclose(layer(x, x, **arguments), own(x, x, **arguments), atol=1e-6)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_mtl.layers import CGC, Experts, MMoE
+from keras_mtl.layers import CGC, Experts, Gate, MMoE
 
 
 def randomize(layer: keras.layers.Layer, seed: int = 0) -> None:
@@ -25,22 +25,28 @@ def expert_weights(experts: Experts) -> list[list[tuple[np.ndarray, np.ndarray]]
     ]
 
 
-def mmoe_weights(layer: MMoE) -> dict:
-    kernels = array(layer.gate.dense[-1].kernel)  # (G, D, E)
-    return {"experts": expert_weights(layer.experts), "gates": [kernel.T for kernel in kernels]}
+def gate_kernels(gate: Gate, depth: int) -> list[np.ndarray]:
+    """For each linear gate its kernel (n, D) for the n experts that it sees; zeros where n = 1."""
+    visible = gate.visible or [range(gate.num_experts)] * gate.num_gates
+    stacks = {dense.units: iter(array(dense.kernel)) for dense in gate.dense}
+    alone = np.zeros((1, depth))
+    return [alone if len(row) == 1 else next(stacks[len(row)]).T for row in visible]
 
 
-def cgc_weights(layer: CGC) -> dict:
+def mmoe_weights(layer: MMoE, depth: int) -> dict:
+    return {"experts": expert_weights(layer.experts), "gates": gate_kernels(layer.gate, depth)}
+
+
+def cgc_weights(layer: CGC, depth: int) -> dict:
     experts = expert_weights(layer.experts)
-    kernels = array(layer.gate.dense[-1].kernel)  # (G, D, E)
+    kernels = gate_kernels(layer.gate, depth)
     ends = np.cumsum(layer.task_experts)
     owned = [list(range(end - m, end)) for end, m in zip(ends, layer.task_experts, strict=True)]
-    shared = list(range(ends[-1], len(experts)))
     return {
         "task_experts": [[experts[e] for e in own] for own in owned],
-        "shared_experts": [experts[e] for e in shared],
-        "task_gates": [kernels[task].T[own + shared] for task, own in enumerate(owned)],
-        "shared_gate": kernels[-1].T if layer.shared_output else None,
+        "shared_experts": experts[ends[-1] :],
+        "task_gates": kernels[: layer.num_tasks],
+        "shared_gate": kernels[-1] if layer.shared_output else None,
     }
 
 

@@ -210,7 +210,7 @@ def experts(options: dict[str, Any]) -> Iterator[Case]:
     yield layer("Experts", "", (4,), (3, 2), 4, **sizes)
     yield layer("Experts", "options", (4,), (3, 2), 4, seed=5, **sizes, **options)
     yield layer("Experts", "slots", (2, 4), (3, 2), 4, input_slots=(1, 0, 1), **sizes)
-    yield layer("Experts", "batch", (4,), (3, 2), 12, normalization="batch", **sizes)
+    yield layer("Experts", "batch", (4,), (3, 2), 10, normalization="batch", **sizes)
     yield layer("Experts", "layer", (4,), (3, 2), 8, normalization="layer", **sizes)
     yield layer("Experts", "dropout", (4,), (3, 2), 4, DROPOUT, dropout=0.5, **sizes)
     copies = {"num_experts": 3, "expert": Anew(network)}
@@ -253,12 +253,12 @@ def mixtures(options: dict[str, Any]) -> Iterator[Case]:
         "CGC": {"num_tasks": 2, "shared_experts": 1, "task_experts": 2},
         "PLE": {"num_tasks": 2, "levels": 2, "shared_experts": 1, "task_experts": (1, 2)},
     }
-    plain = {"MMoE": 6, "CGC": 6, "PLE": 12}
-    with_gate_units = {"MMoE": 8, "CGC": 8, "PLE": 16}
-    moving = {"MMoE": 8, "CGC": 8, "PLE": 16}
-    scaled = {"MMoE": 6, "CGC": 6, "PLE": 12}
-    flat_plain = {"MMoE": 4, "CGC": 4, "PLE": 8}
-    copied = {"MMoE": 14, "CGC": 22, "PLE": 36}
+    plain = {"MMoE": 6, "CGC": 6, "PLE": 15}
+    with_gate_units = {"MMoE": 8, "CGC": 8, "PLE": 19}
+    moving = {"MMoE": 7, "CGC": 7, "PLE": 17}
+    scaled = {"MMoE": 6, "CGC": 6, "PLE": 15}
+    flat_plain = {"MMoE": 4, "CGC": 4, "PLE": 11}
+    copied = {"MMoE": 14, "CGC": 22, "PLE": 39}
     for name, size in sizes.items():
         deep, flat = {**size, "expert_units": (5, 2)}, {**size, "expert_units": 2}
         yield layer(name, "", (4,), (2, 2), plain[name], **deep)
@@ -280,4 +280,6 @@ def mixtures(options: dict[str, Any]) -> Iterator[Case]:
     )
     cgc = {**sizes["CGC"], "expert_units": 2}
     yield layer("CGC", "own inputs", (3, 4), (2, 2), 4, task_inputs=True, **cgc)
-    yield layer("CGC", "shared output", (4,), (3, 2), 4, shared_output=True, **cgc)
+    yield layer("CGC", "shared output", (4,), (3, 2), 5, shared_output=True, **cgc)
+    many = {"num_tasks": 17, "shared_experts": 1, "task_experts": (1, 2, *[1] * 15)}
+    yield layer("CGC", "many tasks", (4,), (18, 2), 6, expert_units=2, shared_output=True, **many)
