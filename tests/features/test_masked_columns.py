@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from keras_mtl import zoo
 from keras_mtl.features import Category, Numeric, Sequence, TabularFeatures
 
 HIDDEN = np.ma.array([1, 3, 99, 1], mask=[0, 0, 1, 0])
@@ -83,3 +84,11 @@ def test_truth_values_with_gaps_are_taken_as_integers_with_gaps(column):
     packed = table.encode(of(column))
     assert packed["categorical"].tolist() == [[2, 2], [0, 0], [3, 1], [2, 2]]
     assert packed["numeric"][1].tolist() == [0, 1]
+
+
+def test_a_masked_array_is_no_input_of_a_model():
+    model = zoo.shared_bottom(2, ["click"], bottom_units=2, tower_units=2)
+    x = np.ma.array(np.ones((3, 2)), mask=np.eye(3, 2))
+    with pytest.raises(ValueError, match="Input 'features' must not hold masked values"):
+        model.predict(x, verbose=0)
+    assert model.predict(np.ma.array(np.ones((3, 2))), verbose=0)["click"].shape == (3, 1)
