@@ -94,7 +94,8 @@ class Category(VocabularyColumn):
         hash_buckets: Number of buckets to hash values into, instead of a vocabulary.
         min_count: Values seen less often than this share the out-of-vocabulary id.
         dim: Width of the embedding; None takes the table's `embedding_dim`.
-        missing: Further values that mean "missing", e.g. `"?"` or `-1`.
+        missing: Further values that mean "missing", e.g. `"?"` or `-1`; `adapt` warns of those that
+            never occur.
 
     Raises:
         ValueError: For an argument of the wrong type or range.

@@ -37,7 +37,7 @@ def column_names(data: Any) -> list[str] | None:
 
 
 def select(data: Any, names: list[str]) -> dict[str, Any]:
-    """The columns `names` of one chunk, all of one length."""
+    """The columns `names` of one chunk, all of one length; it may hold others."""
     present = column_names(data)
     if present is None:
         raise TypeError(_not_a_table(data))
@@ -53,7 +53,7 @@ def select(data: Any, names: list[str]) -> dict[str, Any]:
 
 
 def check_names(names: list[str], present: Collection[str]) -> None:
-    """Raises `ValueError` where one of `names` is not `present`, or another name is."""
+    """Raises `ValueError` where one of `names` is not `present`; others may be there."""
     others = [name for name in present if name not in names]
     for name in names:
         if name not in present:
@@ -61,11 +61,6 @@ def check_names(names: list[str], present: Collection[str]) -> None:
                 f"Column `{name}` is missing from the data.{did_you_mean(name, others)} "
                 f"Expected: {names}. Received: {list(present)}"
             )
-    for name in others:
-        raise ValueError(
-            f"Column `{name}` is unknown to the table: add it there, or leave it out of the data."
-            f"{did_you_mean(name, names)} Expected: {names}. Received: {list(present)}"
-        )
 
 
 def check_kind(name: str, expected: Kind | None, kind: Kind | None) -> None:
@@ -76,9 +71,10 @@ def check_kind(name: str, expected: Kind | None, kind: Kind | None) -> None:
 
 def read_numbers(name: str, column: Any) -> np.ndarray:
     """A column of numbers as float64 (B,); NaN where a value is missing or beyond `LARGEST`."""
+    if isinstance(column, np.ma.MaskedArray) and column.dtype.kind in "biuf":
+        column = np.ma.filled(column.astype(np.float64), np.nan)
     # A list may be ragged, and NumPy would make text of numbers beside a string.
-    dtype = object if isinstance(column, list | tuple) else None
-    array = _one_dimensional(name, np.asarray(column, dtype))
+    array = _one_dimensional(name, _as_array(column))
     if array.dtype.kind == "O":
         array = np.array([_to_float(name, value) for value in array.tolist()], np.float64)
     elif array.dtype.kind not in "biuf":
@@ -94,17 +90,16 @@ def read_numbers(name: str, column: Any) -> np.ndarray:
 def read_categories(name: str, column: Any) -> tuple[Kind | None, Values]:
     """A column of categories as a list, and their kind; the kind is None where all are missing."""
     # NumPy would make the text "nan" of a NaN among strings
-    dtype = object if isinstance(column, list | tuple) else None
-    return _read_values(name, _one_dimensional(name, np.asarray(column, dtype)))
+    return _read_values(name, _one_dimensional(name, _as_array(column)))
 
 
 def read_sequences(name: str, column: Any) -> tuple[Kind | None, Values, np.ndarray]:
     """Rows of lists, or an array (B, S), as one flat list: its kind, values, rows' lengths."""
-    array = column if isinstance(column, list | tuple) else np.asarray(column)
+    array = column if isinstance(column, list | tuple) else _as_array(column)
     if isinstance(array, np.ndarray) and array.ndim == 2:
         kind, values = _read_values(name, array.reshape(-1))
         return kind, values, np.full(len(array), array.shape[1])
-    rows = [() if is_missing(row) else row for row in array]
+    rows = [() if is_missing(row) else _unmasked(row) for row in array]
     for row in rows:
         listed = isinstance(row, Sequence) or hasattr(row, "__array__")
         if not listed or isinstance(row, str | bytes):
@@ -119,9 +114,29 @@ def read_sequences(name: str, column: Any) -> tuple[Kind | None, Values, np.ndar
 
 
 def is_missing(value: Any) -> bool:
-    """Whether `value` is None, NaN, or pandas' NA or NaT (pandas itself need not be installed)."""
+    """Whether `value` is None, NaN, NumPy's `masked`, or pandas' NA or NaT.
+
+    Pandas itself need not be installed.
+    """
+    if value is None or value is np.ma.masked:
+        return True
     nan = isinstance(value, float | np.floating) and value != value
-    return value is None or nan or type(value).__name__ in ("NAType", "NaTType")
+    return nan or type(value).__name__ in ("NAType", "NaTType")
+
+
+def _as_array(column: Any) -> np.ndarray:
+    """A column as an array, of objects where it is a list."""
+    dtype = object if isinstance(column, list | tuple) else None
+    return np.asarray(_unmasked(column), dtype)
+
+
+def _unmasked(column: Any) -> Any:
+    """The same; of a masked array one of objects, with None for what is masked."""
+    if not isinstance(column, np.ma.MaskedArray) or not np.ma.is_masked(column):
+        return column
+    objects = column.data.astype(object)
+    objects[np.ma.getmaskarray(column)] = None
+    return objects
 
 
 def _to_float(name: str, value: Any) -> float:

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 from keras_mtl.features.columns import Category, Column, Numeric, VocabularyColumn
+from keras_mtl.features.markers import Markers
 from keras_mtl.features.numerics import Bins, Moments, Standardization
 from keras_mtl.features.quantiles import QuantileSummary
 from keras_mtl.features.reading import (
@@ -23,6 +24,7 @@ class ValueCounts:
     def __init__(self, spec: VocabularySpec) -> None:
         self.spec = spec
         self.counts: Counter[Value] = Counter()
+        self.markers = Markers(spec.missing)
         self.kind: Kind | None = None
         if spec.values is not None:
             self.kind = "string" if isinstance(spec.values[0], str) else "integer"
@@ -31,6 +33,8 @@ class ValueCounts:
         """Adds the values of `column`; of given and hashed values only the kind is of interest."""
         check_kind(column, self.kind, kind)
         self.kind = self.kind or kind
+        if self.markers.absent:
+            self.markers.update(set(values))
         if self.spec.learned:
             for value, count in Counter(values).items():
                 if isinstance(value, int) and not fits(value):
@@ -47,13 +51,17 @@ class ValueCounts:
         check_kind(self.spec.name, self.kind, other.kind)
         self.kind = self.kind or other.kind
         self.counts.update(other.counts)
+        self.markers.merge(other.markers)
 
     def finish(self) -> Vocabulary | HashBuckets:
         """The ids: learned values by falling frequency, equally frequent ones by rising value."""
         frequent = (
             (-count, value) for value, count in self.counts.items() if count >= self.spec.min_count
         )
-        return self.spec.vocabulary(self.kind or "string", (value for _, value in sorted(frequent)))
+        values = (value for _, value in sorted(frequent))
+        vocabulary = self.spec.vocabulary(self.kind or "string", values)
+        self.markers.warn(self.spec.name)
+        return vocabulary
 
 
 class TableStatistics:

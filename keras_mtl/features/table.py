@@ -107,14 +107,15 @@ class TabularFeatures:
 
         Args:
             data: A dict of arrays (B,), a DataFrame, an iterable of such chunks, or
-                `TableStatistics`; with the table's columns and no others.
+                `TableStatistics`; with the table's columns. Others are ignored. Masked values are
+                missing ones.
 
         Returns:
             The table.
 
         Raises:
-            ValueError: Where a column is missing, unknown or of another length, or there are no
-                rows; and after `embed`, whose weights are as large as the vocabularies.
+            ValueError: Where a column is missing or of another length, or there are no rows; and
+                after `embed`, whose weights are as large as the vocabularies.
             TypeError: Where a column's values are not what the column holds.
         """
         if self.embedded:
@@ -184,7 +185,8 @@ class TabularFeatures:
         """Packed arrays, as `fit`, `evaluate` and `predict` take them.
 
         Args:
-            data: A dict of arrays (B,), or a DataFrame, with the table's columns and no others.
+            data: A dict of arrays (B,), or a DataFrame, with the table's columns. Others are
+                ignored. Masked values are missing ones.
 
         Returns:
             "categorical", int32 (B, F), "numeric", float32 (B, N), and every sequence by its name,
@@ -192,8 +194,7 @@ class TabularFeatures:
             dict bears the table's `fingerprint`, which a model compares with that of its own table.
 
         Raises:
-            ValueError: Where a column is missing, unknown or of another length, or `adapt` was not
-                called.
+            ValueError: Where a column is missing or of another length, or `adapt` was not called.
             TypeError: Where a column's values are not what the column holds.
         """
         return self.encoding.encode(data)
@@ -285,6 +286,10 @@ class TabularFeatures:
         if config["learned"] is not None:
             table._encoding = Encoding.from_config(config["learned"], table.columns, table._specs)
         return table
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copies, without what belongs to a graph: it is made again when needed."""
+        return self.__dict__ | {"_inputs": None, "_tensor_encoder": None}
 
     def __repr__(self) -> str:
         kinds = ", ".join(

@@ -30,9 +30,10 @@ def export_saved_model(
     Signatures: `serving_default` takes the raw columns by name, or the model's own inputs where it
     has no table; one by the name of each task computes that task alone; `packed` takes the model's
     own inputs; `examples` takes serialized `tf.train.Example`s, unless an input of the model has
-    axes of unknown size. Outputs are float32, (B, ..., units), by task name. A task that is trained
-    on the whole space also gives its product as `NAME_joint`. `keras.layers.TFSMLayer` finds what
-    `serving_default` answers under `serve`, which takes a dict.
+    axes of unknown size, or float32 does not resolve a column (whole numbers are then taken as
+    int64; of others a warning says so). Outputs are float32, (B, ..., units), by task name. A task
+    that is trained on the whole space also gives its product as `NAME_joint`.
+    `keras.layers.TFSMLayer` finds what `serving_default` answers under `serve`, which takes a dict.
 
     Raises:
         ValueError: If `filepath` exists, Keras does not run on TensorFlow, or `samples` are not

@@ -17,7 +17,7 @@ def draw(rows, seed, words=WORDS):
         "code": np.array([word.encode() for word in rng.choice(words, rows)]),
         "year": rng.integers(-2, 5 if words is WORDS else 9, rows),
         "user": np.where(gaps[0], None, rng.choice(words, rows).astype(object)),
-        "shop": rng.integers(-9, 90, rows),
+        "shop": rng.integers(-9, 20, rows),
         "age": np.where(gaps[0], np.nan, rng.normal(40, 12, rows)),
         "pay": rng.normal(0, 300, rows) ** 3,
         "gain": np.where(

@@ -153,13 +153,24 @@ def test_arrow_equals_dict(name, new_table, train, unseen):
     assert_packed_equal(table.encode(arrow), table.encode(columns))
 
 
-def test_an_unknown_column_is_refused_before_anything_is_learned(new_table, train):
+@pytest.mark.parametrize("kind", [dict, pd.DataFrame, pa.Table.from_pydict])
+def test_columns_that_the_table_does_not_know_are_ignored(kind):
+    data = {"city": ["Rome", "Oslo", "Rome"], "age": [30.0, 40.0, 50.0]}
+    more = kind({"id": [7, 8, 9], **data, "label": ["x", None, "y"]})
+    one, two = (TabularFeatures(categorical=["city"], numeric=["age"]) for _ in range(2))
+    assert one.adapt(more).fingerprint == two.adapt(data).fingerprint
+    assert_packed_equal(one.encode(more), two.encode(data))
+
+
+def test_a_missing_column_is_suggested_among_those_that_are_there(new_table, train):
+    data = {"citi" if name == "city" else name: column for name, column in train.items()}
+    said = r"Column `city` is missing from the data. Did you mean 'citi'\?"
     table = new_table()
-    with pytest.raises(
-        ValueError, match=r"Column `citi` is unknown to the table.* Did you mean 'city'"
-    ):
-        table.adapt({**train, "citi": train["city"]})
+    with pytest.raises(ValueError, match=said):
+        table.adapt({**data, "other": train["age"]})
     assert not table.adapted
+    with pytest.raises(ValueError, match=said):
+        new_table().adapt(train).encode({**data, "other": train["age"]})
 
 
 def test_bytes_that_are_no_text():

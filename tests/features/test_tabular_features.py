@@ -1,6 +1,8 @@
 """The table itself: its configuration, and what it refuses."""
 
+import copy
 import json
+import pickle
 
 import keras
 import numpy as np
@@ -16,6 +18,26 @@ def test_config_round_trip_through_json(table, unseen):
     assert copy.get_config() == table.get_config()
     for name, array in copy.encode(unseen).items():
         np.testing.assert_array_equal(array, table.encode(unseen)[name])
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [lambda table: pickle.loads(pickle.dumps(table)), copy.deepcopy, copy.copy],
+    ids=["pickle", "deepcopy", "copy"],
+)
+def test_a_table_that_has_encoded_tensors_and_is_embedded_is_copied(table, unseen, copied):
+    if keras.backend.backend() == "tensorflow":
+        table.encode_tensors({n: [[""]] if n == "history" else [[1]] if n == "clicks" else
+                              [unseen[n][0] or ""] for n in unseen})  # fmt: skip
+    table.embed()
+    other = copied(table)
+    assert other.fingerprint == table.fingerprint
+    for name, array in other.encode(unseen).items():
+        np.testing.assert_array_equal(array, table.encode(unseen)[name])
+    assert other.inputs["categorical"] is not table.inputs["categorical"]
+    assert other.embed().shape == table.embed().shape
+    if keras.backend.backend() == "tensorflow":
+        assert other.lookup_resources()[0] is not table.lookup_resources()[0]
 
 
 def test_config_before_adapt(new_table):

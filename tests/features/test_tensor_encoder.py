@@ -36,6 +36,11 @@ def test_equals_encode(table, unseen):
     assert_packed_equal(table.encode(unseen), table.encode_tensors(tensors(unseen)))
 
 
+def test_tensors_that_the_table_does_not_know_are_ignored(table, unseen):
+    more = tensors(unseen) | {"label": tf.zeros(3)}
+    assert_packed_equal(table.encode(unseen), table.encode_tensors(more))
+
+
 def test_in_a_dataset(new_table, train, unseen):
     fresh = new_table().adapt(train)  # its lookup tables are made while the map is traced
     dataset = tf.data.Dataset.from_tensor_slices(tensors(unseen)).batch(80)

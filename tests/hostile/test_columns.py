@@ -71,7 +71,7 @@ WHOLE = st.one_of(
     st.sampled_from([np.int8(1), np.uint16(3), np.float32(2), np.int64(-(2**63))]),
 )
 BEYOND = 10**400  # of what a float can be
-LARGEST = np.finfo(np.float32).max
+LARGEST = float(np.finfo(np.float32).max)
 FLOATS = st.one_of(
     # TensorFlow takes a float64 below the smallest normal one for 0; NumPy does not.
     st.floats().map(lambda value: 0.0 if abs(value) < 2.3e-308 else value),
@@ -278,7 +278,9 @@ def test_tables_with_other_columns(table):
         lambda: table.encode(pd.concat([frame, frame[["word"]]], axis=1))
     )
     assert "Column `word` is missing" in refusal(lambda: table.encode(frame.drop(columns="word")))
-    assert "`more` is unknown" in refusal(lambda: table.encode(frame.assign(more=1)))
+    same(table.encode(frame.assign(more=1)), table.encode(frame))
+    renamed = frame.rename(columns={"word": "wort"})
+    assert "Did you mean 'wort'?" in refusal(lambda: table.encode(renamed))
     assert "one length" in refusal(lambda: table.encode(TRAIN | {"word": ["a"]}))
     for data in (None, 5, [TRAIN], np.ones((3, 3)), "abc", [1]):
         assert "Argument `data` must be" in refusal(lambda data=data: table.encode(data))

@@ -65,7 +65,7 @@ def test_raw_columns_go_by_their_own_names(signatures):
     string, integer, number = (
         tf.string.as_datatype_enum,
         tf.int64.as_datatype_enum,
-        tf.float32.as_datatype_enum,
+        tf.float64.as_datatype_enum,
     )
     assert found == {
         "city of birth": (string, [-1]),
