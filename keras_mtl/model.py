@@ -9,6 +9,7 @@ import keras
 from keras_mtl.api_export import keras_mtl_export
 from keras_mtl.serving.onnx_model import export_onnx
 from keras_mtl.serving.saved_model import export_saved_model
+from keras_mtl.serving.signatures import summary
 from keras_mtl.task import Task, as_config, as_tasks
 from keras_mtl.training import configuration, file_formats, replicas, saved_names, seeds
 from keras_mtl.training.callbacks import with_own
@@ -25,6 +26,7 @@ from keras_mtl.training.layer_losses import separate_losses
 from keras_mtl.training.masked_batches import marked_batches
 from keras_mtl.training.optimizer_hook import hook
 from keras_mtl.training.outputs import bear_tasks, check_names, graph_arguments, tasks_of
+from keras_mtl.training.quantization import check_quantizable, quiet_without_weights
 from keras_mtl.training.routing_tracker import RoutingTracker, routing_tracker
 from keras_mtl.training.same_start import SameStart
 from keras_mtl.training.spaces import joint_predictions
@@ -132,6 +134,7 @@ class MultiTaskModel(keras.Model):
                 replicas, or `keras.config.floatx()` is not float32.
         """
         configuration.check_floatx()
+        self._tracker.unlock()  # `quantize` locks it, and there are metrics to add
         # In the order of names, so that permuting the tasks changes not even a rounding.
         tasks = sorted(self.tasks, key=lambda task: task.name)
         with replicas.scope_of(self):
@@ -415,8 +418,7 @@ class MultiTaskModel(keras.Model):
         """
         ours = keras.backend.backend() == "tensorflow" and kwargs.keys() <= {"opset_version"}
         if format == "tf_saved_model" and not kwargs:
-            signatures = export_saved_model(self, filepath, samples)
-            said = f": {', '.join(signatures)}"
+            said = f": {summary(export_saved_model(self, filepath, samples))}"
         elif samples is not None:
             raise ValueError(
                 'Argument `samples` needs `format="tf_saved_model"` without further arguments. '
@@ -430,6 +432,21 @@ class MultiTaskModel(keras.Model):
             return
         if verbose or verbose is None:
             print(f"Exported to {filepath}{said}")
+
+    def quantize(self, mode: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Quantizes the weights, with the arguments of `keras.Model.quantize`.
+
+        It works for a graph of Keras' own layers, before `compile` and after. Layers of this
+        package have no form in low precision.
+
+        Raises:
+            ValueError: If layers of this package hold weights, as in all models of the zoo.
+        """
+        check_quantizable(self, mode)
+        with quiet_without_weights(self):
+            super().quantize(mode, *args, **kwargs)
+        if self.compiled:  # it holds on to the layers as they were
+            self._training_graph = TrainingGraph(self.input, self.output)
 
     def predict(
         self,

@@ -1,6 +1,6 @@
 """What a model's export answers: the functions behind its signatures."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -45,6 +45,20 @@ def packed_function(model: Any) -> Any:
     """The concrete function of all tasks, from the model's own inputs."""
     specs = _named(input_specs(model), model)
     return _concrete(_predictor(model, model.tasks), _as_it_is, specs)
+
+
+def summary(names: Sequence[str], most: int = 8) -> str:
+    """Names of signatures in a line: all of a few, or else how many there are.
+
+    >>> summary(["serving_default", "click", "packed"])
+    'serving_default, click, packed'
+    >>> summary(["serving_default", "a", "b", "c", "packed"], most=3)
+    'serving_default, a, b and 2 more'
+    """
+    if len(names) <= most:
+        return ", ".join(names)
+    shown = most - 1
+    return f"{', '.join(names[:shown])} and {len(names) - shown} more"
 
 
 def _parser(model: Any) -> Callable[[Any], Tensors] | None:

@@ -78,7 +78,8 @@ class WithoutActivation(keras.layers.Layer):
     """Calls a built layer on its own weights, leaving out its final activation."""
 
     def __init__(self, layer: keras.layers.Layer) -> None:
-        super().__init__(dtype=layer.dtype_policy)
+        # A policy of low precision would ask this layer for a quantized call of its own.
+        super().__init__(dtype=layer.compute_dtype)
         self._borrowed = (layer,)
         self.built = True
         self.supports_masking = True

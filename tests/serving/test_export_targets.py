@@ -125,3 +125,10 @@ def test_dense_tasks_keep_their_axes(tmp_path):
     model.export(tmp_path / "1", verbose=False)
     served = tf.saved_model.load(str(tmp_path / "1")).signatures["pixel"]
     assert served(image=tf.zeros((5, 4, 4, 2)))["pixel"].shape == (5, 4, 4, 1)
+
+
+def test_a_verbose_export_of_many_tasks_says_a_short_line(tmp_path, capsys):
+    zoo.shared_bottom(3, [f"t{i}" for i in range(30)], bottom_units=2).export(tmp_path / "1")
+    said = capsys.readouterr().out
+    assert "serving_default, t0, t1, t2, t3, t4, t5 and 26 more" in said
+    assert len(said) < len(str(tmp_path)) + 100
