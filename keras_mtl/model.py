@@ -11,7 +11,7 @@ from keras_mtl.serving.onnx_model import export_onnx
 from keras_mtl.serving.saved_model import export_saved_model
 from keras_mtl.task import Task, as_config, as_tasks
 from keras_mtl.training import configuration, replicas, seeds
-from keras_mtl.training.class_weights import ClassWeights
+from keras_mtl.training.class_weights import ClassWeights, distinct_steps
 from keras_mtl.training.data import as_label_dict, prepare_arrays
 from keras_mtl.training.epochs import run_loop
 from keras_mtl.training.graph_inputs import inputs_within_limits
@@ -478,6 +478,16 @@ class MultiTaskModel(keras.Model):
         """The one input out of a one-key dict."""
         wrapped = isinstance(inputs, Mapping) and isinstance(self.input, keras.KerasTensor)
         return inputs[self.input.name] if wrapped and self.input.name in inputs else inputs
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """As in Keras; each value of class weights has a function of its own."""
+        with distinct_steps(self):
+            return super().make_train_function(force=force)
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """As `make_train_function`."""
+        with distinct_steps(self):
+            return super().make_test_function(force=force)
 
     def _make_function(self, step_function: Any, *args: Any, **kwargs: Any) -> Any:
         if keras.backend.backend() != "tensorflow":
