@@ -11,7 +11,7 @@ from keras_mtl.serving.onnx_model import export_onnx
 from keras_mtl.serving.saved_model import export_saved_model
 from keras_mtl.task import Task, as_config, as_tasks
 from keras_mtl.training import configuration, replicas, seeds
-from keras_mtl.training.class_weights import ClassWeights, distinct_steps
+from keras_mtl.training.class_weights import ClassWeights
 from keras_mtl.training.data import as_label_dict, prepare_arrays
 from keras_mtl.training.epochs import run_loop
 from keras_mtl.training.graph_inputs import inputs_within_limits
@@ -23,14 +23,15 @@ from keras_mtl.training.layer_losses import separate_losses
 from keras_mtl.training.outputs import bear_tasks, check_names, graph_arguments, tasks_of
 from keras_mtl.training.routing_tracker import RoutingTracker, routing_tracker
 from keras_mtl.training.same_start import SameStart
-from keras_mtl.training.step import is_stepping, step_of
+from keras_mtl.training.step import is_stepping
 from keras_mtl.training.step_loss import StepLoss
+from keras_mtl.training.stepping_model import SteppingModel
 from keras_mtl.training.task_metrics import TaskMetrics
 from keras_mtl.training.tracker import LossTracker
 
 
 @keras_mtl_export
-class MultiTaskModel(keras.Model):
+class MultiTaskModel(SteppingModel):
     """A functional `keras.Model` with a dict of outputs by task name, that knows its labels.
 
     `loss = sum_t w_t L_t + regularisers`, with `L_t` the loss of task t over its labelled entries
@@ -201,16 +202,6 @@ class MultiTaskModel(keras.Model):
         if is_stepping(self):
             return self._training_graph(inputs, training, mask)
         return super().call(inputs, training=training, mask=mask)
-
-    def train_step(self, *args: Any) -> Any:
-        """One step of the optimizer."""
-        with step_of(self):
-            return super().train_step(*args)
-
-    def test_step(self, *args: Any) -> Any:
-        """One step of evaluation."""
-        with step_of(self):
-            return super().test_step(*args)
 
     def compute_loss(
         self,
@@ -478,30 +469,6 @@ class MultiTaskModel(keras.Model):
         """The one input out of a one-key dict."""
         wrapped = isinstance(inputs, Mapping) and isinstance(self.input, keras.KerasTensor)
         return inputs[self.input.name] if wrapped and self.input.name in inputs else inputs
-
-    def make_train_function(self, force: bool = False) -> Any:
-        """As in Keras; each value of class weights has a function of its own."""
-        with distinct_steps(self):
-            return super().make_train_function(force=force)
-
-    def make_test_function(self, force: bool = False) -> Any:
-        """As `make_train_function`."""
-        with distinct_steps(self):
-            return super().make_test_function(force=force)
-
-    def _make_function(self, step_function: Any, *args: Any, **kwargs: Any) -> Any:
-        if keras.backend.backend() != "tensorflow":
-            return super()._make_function(step_function, *args, **kwargs)
-        from keras_mtl.training.executions import steps_function
-
-        return steps_function(self, super()._make_function, step_function)
-
-    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # Weights, losses and metrics are all built by now. Keras' own version reduces a batch over
-        # replicas to build them, which fails under MultiWorkerMirroredStrategy.
-        with replicas.scope_of(self):
-            if self.optimizer is not None and not self.optimizer.built:
-                self.optimizer.build(self.trainable_variables)
 
 
 def _with_checks(callbacks: Any, *checks: keras.callbacks.Callback) -> Any:
