@@ -30,14 +30,15 @@ from keras_mtl.training.quantization import check_quantizable, quiet_without_wei
 from keras_mtl.training.routing_tracker import RoutingTracker, routing_tracker
 from keras_mtl.training.same_start import SameStart
 from keras_mtl.training.spaces import joint_predictions
-from keras_mtl.training.step import is_stepping, step_of
+from keras_mtl.training.step import is_stepping
 from keras_mtl.training.step_loss import StepLoss
+from keras_mtl.training.stepping_model import SteppingModel
 from keras_mtl.training.task_metrics import TaskMetrics
-from keras_mtl.training.tracker import LossTracker, running_logs
+from keras_mtl.training.tracker import LossTracker
 
 
 @keras_mtl_export
-class MultiTaskModel(keras.Model):
+class MultiTaskModel(SteppingModel):
     """A functional `keras.Model` with a dict of outputs by task name, that knows its labels.
 
     `loss = sum_t w_t L_t + regularisers`, with `L_t` the loss of task t over its labelled entries
@@ -237,16 +238,6 @@ class MultiTaskModel(keras.Model):
         if is_stepping(self):
             return self._training_graph(inputs, training, mask)
         return super().call(inputs, training=training, mask=mask)
-
-    def train_step(self, *args: Any) -> Any:
-        """One step of the optimizer."""
-        with step_of(self), running_logs():
-            return super().train_step(*args)
-
-    def test_step(self, *args: Any) -> Any:
-        """One step of evaluation."""
-        with step_of(self):
-            return super().test_step(*args)
 
     def compute_loss(
         self,
@@ -535,17 +526,3 @@ class MultiTaskModel(keras.Model):
         if row_count(x) == 0:
             raise ValueError("Argument `x` must hold at least one row. Received: 0 rows")
         return x, *prepared
-
-    def _make_function(self, step_function: Any, *args: Any, **kwargs: Any) -> Any:
-        if keras.backend.backend() != "tensorflow":
-            return super()._make_function(step_function, *args, **kwargs)
-        from keras_mtl.training.executions import steps_function
-
-        return steps_function(self, super()._make_function, step_function)
-
-    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # Weights, losses and metrics are all built by now. Keras' own version reduces a batch over
-        # replicas to build them, which fails under MultiWorkerMirroredStrategy.
-        with replicas.scope_of(self):
-            if self.optimizer is not None and not self.optimizer.built:
-                self.optimizer.build(self.trainable_variables)

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import keras
@@ -34,6 +35,25 @@ class ClassWeights:
         self.by_task = by_task
         steps = self._steps.get(_key(by_task), (None, None))
         model.train_function, model.test_function = steps
+
+
+@contextmanager
+def distinct_steps(model: keras.Model) -> Iterator[None]:
+    """Within this context, `train_step` and `test_step` are equal to no other functions.
+
+    Keras compiles the bound methods, which are equal to those that it compiled before: JAX would
+    run these in their place, with the class weights of another value.
+    """
+    own = vars(model)
+    names = ("train_step", "test_step")
+    before = {name: own[name] for name in names if name in own}
+    own.update({name: partial(getattr(model, name)) for name in names})
+    try:
+        yield
+    finally:
+        for name in names:
+            del own[name]
+        own.update(before)
 
 
 def _key(by_task: Mapping[str, Mapping[int, float]]) -> Hashable:

@@ -133,7 +133,7 @@ def test_class_weights_of_fit_end_with_it():
 
 def test_each_value_of_class_weights_compiles_once():
     rows = own_heads(["a"], {"a": np.zeros((4, 1))})
-    rows.model.compile(keras.optimizers.SGD(0.0), jit_compile=False)
+    rows.model.compile(keras.optimizers.SGD(0.0))
     traced, step = [], rows.model.train_step
     rows.model.train_step = lambda *args: traced.append(1) or step(*args)
     y = np.array([0, 1, 1, 0])
