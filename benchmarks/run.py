@@ -14,7 +14,7 @@ import keras
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import data, encoding, latency, scaling, sparse, startup, training
+from benchmarks import checking, data, encoding, latency, scaling, sparse, startup, training
 from benchmarks.contenders import ENTRIES, MODELS, PRECISIONS, Entry, taking_part
 from benchmarks.figures import Origin, append_csv
 from benchmarks.readme import write_readme
@@ -28,6 +28,7 @@ BENCHMARKS = {
     "startup": startup.run,
     "encoding": encoding.run,
     "sparse": sparse.run,
+    "checking": checking.run,
 }
 NAMES = tuple(dict.fromkeys(entry.name for entry in ENTRIES))
 README = Path(__file__).resolve().parents[1] / "README.md"
