@@ -54,8 +54,8 @@ def test_loss_and_gradient_of_every_kind(kind, units, inner, weighted):
 @pytest.mark.parametrize("inner", [(), (2, 3)])
 def test_labels_may_leave_out_a_last_axis_of_one(kind, inner):
     units = 3 if kind == "multiclass" else 1
-    outputs = RNG.normal(size=(4, *inner, units))
-    labels, known = draw_labels(kind, units, (4, *inner, 1))
+    outputs = RNG.normal(size=(8, *inner, units))
+    labels, known = draw_labels(kind, units, (8, *inner, 1))
     loss, _ = task_loss(kind, labels, outputs, known)
     rows = own_heads([Task("a", kind, units)], {"a": outputs})
     logs, _ = rows.step({"a": labels[..., 0]})

@@ -181,9 +181,9 @@ def test_a_masked_label_without_a_marker_is_refused():
 
 
 def test_labels_of_a_loop_of_ones_own_keep_their_mask(made):
-    outputs = made.model._training_graph(keras.ops.convert_to_tensor(made.x), False, None)
+    predictions = made.model(made.x)
     losses = [
-        float(made.model.compute_loss(made.x, y, outputs))
+        float(made.model.compute_loss(made.x, y, predictions))
         for y in ({name: masked(column) for name, column in LABELS.items()}, MARKED)
     ]
     assert losses[0] == pytest.approx(losses[1])
