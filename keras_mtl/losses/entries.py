@@ -83,8 +83,11 @@ class OwnLoss:
         self.columnwise = is_columnwise(self._function) and kind != "multiclass"
         self._one_hot = kind == "multiclass" and "sparse" not in _snake_case(self._function)
 
-    def __call__(self, labels: Any, outputs: Any, is_logits: bool) -> Any:
-        """Entry losses (..., U) where columns count, (..., 1) where vectors do."""
+    def __call__(self, labels: Any, outputs: Any) -> Any:
+        """Entry losses (..., U) where columns count, (..., 1) where vectors do.
+
+        `outputs` are logits where `from_logits` says so, predictions otherwise.
+        """
         if self._kind == "multiclass":
             labels = ops.cast(labels[..., 0], "int32")  # (...)
             labels = ops.one_hot(labels, outputs.shape[-1]) if self._one_hot else labels
@@ -93,7 +96,7 @@ class OwnLoss:
         if isinstance(self._function, keras.losses.Loss):
             losses = self._function.call(labels, outputs)
         elif self._by_name:
-            losses = self._function(labels, outputs, from_logits=is_logits)
+            losses = self._function(labels, outputs, from_logits=True)
         else:
             losses = self._function(labels, outputs)
         return losses if self.columnwise else self._as_entries(losses, outputs.shape)
