@@ -11,9 +11,10 @@ from keras import ops
 from keras_mtl.api_export import keras_mtl_export
 from keras_mtl.features.input_limits import within_limits
 from keras_mtl.layers.routing_records import recorded_routing, take_records
+from keras_mtl.own_objects import as_config
 from keras_mtl.serving.onnx_model import export_onnx
 from keras_mtl.serving.saved_model import export_saved_model
-from keras_mtl.task import Task, as_config, as_tasks
+from keras_mtl.task import Task, as_tasks
 from keras_mtl.training import configuration, replicas, seeds
 from keras_mtl.training.data import as_label_dict, prepare_arrays
 from keras_mtl.training.groups import group_tasks
@@ -163,18 +164,27 @@ class MultiTaskModel(keras.Model):
         )
 
     def get_compile_config(self) -> dict[str, Any]:
-        """What `compile` was called with."""
+        """What `compile` was called with; refuses what a saved model would not bring back."""
+        configuration.check_saveable(self)
         if not self.compiled:
             return {}
-        losses = keras.tree.map_structure(as_config, self._compile_arguments["loss"])
-        return keras.saving.serialize_keras_object(
-            {**self._compile_arguments, "loss": losses, "optimizer": self.optimizer}
-        )
+        arguments = keras.tree.map_structure(as_config, {**self._compile_arguments})
+        return keras.saving.serialize_keras_object({**arguments, "optimizer": self.optimizer})
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles as a saved model was."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
+
+    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+        """Saves, with the arguments of `keras.Model.save`.
+
+        Raises:
+            ValueError: For what would not come back as it is: a lambda, or an object whose
+                `get_config` leaves out arguments of its constructor.
+        """
+        configuration.check_saveable(self)  # Keras opens the file before it asks for the config
+        super().save(filepath, overwrite=overwrite, **kwargs)
 
     def save_own_variables(self, store: Any) -> None:
         """Weights, and the states of random draws: a resumed training goes on with them."""

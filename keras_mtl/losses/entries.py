@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_mtl.checks import check_identifier
+from keras_mtl.own_objects import deep_copy
 
 # Losses and metrics that average independent columns: each column is an entry of its own.
 _COLUMNWISE = {
@@ -75,7 +76,7 @@ class OwnLoss:
     """
 
     def __init__(self, loss: Any, kind: str) -> None:
-        self._function = check_identifier("loss", keras.losses.get, loss)
+        self._function = deep_copy(check_identifier("loss", keras.losses.get, loss))
         self._kind = kind
         named = isinstance(loss, str) and not isinstance(self._function, keras.losses.Loss)
         self._by_name = named and "from_logits" in inspect.signature(self._function).parameters

@@ -9,7 +9,7 @@ from keras import ops
 from keras_mtl.checks import check_identifier
 from keras_mtl.losses.entries import is_columnwise
 from keras_mtl.metrics.auc import AUC
-from keras_mtl.task import as_config
+from keras_mtl.own_objects import deep_copy
 from keras_mtl.training.groups import Entries, TaskGroup
 
 
@@ -192,11 +192,12 @@ def _fresh_metric(metric: Any, kind: str) -> keras.metrics.Metric:
         per_kind = keras.metrics.SparseCategoricalAccuracy
         made = per_kind if kind == "multiclass" else keras.metrics.BinaryAccuracy
         return made(name=metric)
-    found = check_identifier("metrics", keras.metrics.get, as_config(metric))
+    found = deep_copy(check_identifier("metrics", keras.metrics.get, metric))
     if not isinstance(found, keras.metrics.Metric):
         found = keras.metrics.MeanMetricWrapper(found, name=found.__name__)
     if isinstance(metric, str):
         found.name = metric  # as in Keras, and without the number that tells copies apart
+    found.reset_state()  # the user's object may have been used
     return found
 
 
