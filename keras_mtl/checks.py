@@ -1,6 +1,7 @@
 """Checks of arguments; every message says what, what was expected, what came."""
 
 import difflib
+import inspect
 import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from numbers import Integral, Real
@@ -115,3 +116,21 @@ def did_you_mean(value: Any, known: Iterable[Any]) -> str:
     """` Did you mean 'x'?` for the known name nearest to `value`, or nothing."""
     nearest = difflib.get_close_matches(str(value), [str(name) for name in known], n=1)
     return f" Did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def is_of_keras(value: Any) -> bool:
+    """Whether the object's class is one of Keras' own, not a user's, nor one derived from them."""
+    return type(value).__module__.split(".")[0] == "keras"
+
+
+def unsaved_arguments(value: Any) -> list[str]:
+    """Arguments of the constructor that `get_config` leaves out.
+
+    What is made from the configuration takes their defaults.
+    """
+    if is_of_keras(value):
+        return []
+    parameters = inspect.signature(type(value)).parameters.values()
+    named = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    config = value.get_config()
+    return [name for name in named if name not in config]

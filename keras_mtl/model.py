@@ -7,10 +7,11 @@ from typing import Any
 import keras
 
 from keras_mtl.api_export import keras_mtl_export
+from keras_mtl.own_objects import as_config
 from keras_mtl.serving.onnx_model import export_onnx
 from keras_mtl.serving.saved_model import export_saved_model
 from keras_mtl.serving.signatures import summary
-from keras_mtl.task import Task, as_config, as_tasks
+from keras_mtl.task import Task, as_tasks
 from keras_mtl.training import configuration, file_formats, replicas, saved_names, seeds
 from keras_mtl.training.callbacks import with_own
 from keras_mtl.training.class_weights import ClassWeights
@@ -183,27 +184,29 @@ class MultiTaskModel(SteppingModel):
         )
 
     def get_compile_config(self) -> dict[str, Any]:
-        """What `compile` was called with."""
+        """What `compile` was called with; refuses what a saved model would not bring back."""
+        configuration.check_saveable(self)
         if not self.compiled:
             return {}
-        losses = keras.tree.map_structure(as_config, self._compile_arguments["loss"])
-        return keras.saving.serialize_keras_object(
-            {**self._compile_arguments, "loss": losses, "optimizer": self.optimizer}
-        )
+        arguments = keras.tree.map_structure(as_config, {**self._compile_arguments})
+        return keras.saving.serialize_keras_object({**arguments, "optimizer": self.optimizer})
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles as a saved model was."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
-    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """Saves to a `.keras` file, with the arguments of `keras.Model.save`.
 
         Raises:
-            ValueError: If `filepath` is that of a legacy HDF5 file, which could not be loaded.
+            ValueError: For a legacy HDF5 file, which could not be loaded, and for what would not
+                come back as it is: a lambda, or an object whose `get_config` leaves out arguments
+                of its constructor.
         """
         file_formats.check_format(filepath)
-        super().save(filepath, *args, **kwargs)
+        configuration.check_saveable(self)  # Keras opens the file before it asks for the config
+        super().save(filepath, overwrite=overwrite, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         """The config of a functional model; its last layers hold the tasks."""

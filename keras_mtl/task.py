@@ -1,16 +1,20 @@
 """What a label is: its kind, when it is missing, on which rows it exists, what it costs."""
 
-import inspect
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
-import keras
-
 from keras_mtl.api_export import keras_mtl_export
-from keras_mtl.checks import check_choice, check_number, check_positive, listed
+from keras_mtl.checks import (
+    check_choice,
+    check_number,
+    check_positive,
+    listed,
+    unsaved_arguments,
+)
+from keras_mtl.own_objects import as_config, from_config
 
 KINDS = ("binary", "multiclass", "multilabel", "regression")
 RESERVED_NAMES = ("loss", "serving_default", "packed", "examples")
@@ -51,8 +55,11 @@ class Task:
         weight_column: Name, or names, of columns in the labels dict that hold row weights.
         group_column: Name of the column in the labels dict that holds a row's group. It is saved
             with the task; no metric reads it yet.
-        loss: Keras loss, its name or its config; None is the kind's own loss.
-        metrics: Keras metrics, names or configs; None are the kind's own metrics.
+        loss: Keras loss, its name or its config; None is the kind's own loss. Every model takes a
+            copy of its own. Labels of a multiclass task are class ids (..., 1 axis less than the
+            prediction) for a user's own loss and for Keras' sparse ones, one-hot for Keras' others.
+        metrics: Keras metrics, names or configs; None are the kind's own metrics. Copies and labels
+            as for `loss`.
         weight: Factor of this task's loss, unless `compile(loss_weights=...)` gives another.
         class_weight: Weights by class, for binary and multiclass tasks; `fit(class_weight=...)`
             overrides it.
@@ -94,8 +101,8 @@ class Task:
         self.trained_on = _check_trained_on(name, kind, given, trained_on, loss)
         self.weight_column = weight_column if weight_column is None else _names(weight_column)
         self.group_column = _check_column("group_column", group_column)
-        self.loss = as_config(loss)
-        self.metrics = metrics if metrics is None else [as_config(m) for m in listed(metrics)]
+        self.loss = loss
+        self.metrics = None if metrics is None else listed(metrics)
         self.weight = check_number("weight", weight)
         self.class_weight = _check_class_weight(name, kind, self.units, class_weight)
 
@@ -111,8 +118,8 @@ class Task:
             "trained_on": self.trained_on,
             "weight_column": self.weight_column,
             "group_column": self.group_column,
-            "loss": self.loss,
-            "metrics": self.metrics,
+            "loss": as_config(self.loss),
+            "metrics": self.metrics and [as_config(metric) for metric in self.metrics],
             "weight": self.weight,
             "class_weight": weights and {str(k): weight for k, weight in weights.items()},
         }
@@ -120,10 +127,22 @@ class Task:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Task":
         """A task from `get_config()`; class weights come back from JSON with string keys."""
-        return cls(**config)
+        metrics = config.get("metrics")
+        own = {
+            "loss": from_config(config.get("loss")),
+            "metrics": metrics and [from_config(metric) for metric in metrics],
+        }
+        return cls(**{**config, **own})
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Task) and self.get_config() == other.get_config()
+        if not isinstance(other, Task):
+            return False
+        return self.get_config() == other.get_config() and self._unsaved() == other._unsaved()
+
+    def _unsaved(self) -> list[Any]:
+        """Objects of which the config does not tell all: each equals itself alone."""
+        own = [self.loss, *(self.metrics or [])]
+        return [x for x in own if hasattr(x, "get_config") and unsaved_arguments(x)]
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -188,19 +207,6 @@ def given_chain(task: Task, by_name: Mapping[str, Task]) -> list[Task]:
         chain.append(parent)
         current = parent
     return chain
-
-
-def as_config(value: Any) -> Any:
-    """An object gives its config, so that no two models share its state; the rest stays.
-
-    Keras leaves `Huber`'s `delta` and `CosineSimilarity`'s `axis` out of their configs.
-    """
-    if not isinstance(value, keras.losses.Loss | keras.metrics.Metric):
-        return value
-    config = keras.saving.serialize_keras_object(value)
-    known = inspect.signature(type(value)).parameters
-    kept = {k: v for k, v in getattr(value, "_fn_kwargs", {}).items() if k in known}
-    return {**config, "config": {**kept, **config["config"]}}
 
 
 def _check_name(name: Any) -> str:

@@ -12,7 +12,7 @@ from keras_mtl.features import saved_fingerprint
 from keras_mtl.features.columns import Sequence
 from keras_mtl.features.encoding import Encoding, Source
 from keras_mtl.features.tensor_gather import gather_rows
-from keras_mtl.layers.initialization import derive_seed, root_seed
+from keras_mtl.layers.initialization import derive_seed, redrawn, root_seed
 
 if TYPE_CHECKING:
     from keras_mtl.features.table import TabularFeatures
@@ -119,15 +119,12 @@ class TabularEmbedding(keras.layers.Layer):
     def _draw(self, width: Width, dtype: Any) -> Any:
         """Every source's rows, drawn by its name; missing and unknown values start at zero."""
         initializer = self.table.embeddings_initializer
-        config = initializer.get_config()
         seed = root_seed(self.table.seed if self.seed is None else self.seed, initializer)
         blocks = []
         for name in width.starts:
             source = self.table.encoding.sources[name]
-            own = {"seed": derive_seed(seed, name)} if "seed" in config else {}
-            drawn = type(initializer).from_config(config | own)(
-                (source.size, width.dim), dtype=dtype
-            )
+            draw = redrawn(initializer, derive_seed(seed, name))
+            drawn = draw((source.size, width.dim), dtype=dtype)
             known = np.arange(source.size)[:, None] >= source.reserved  # (rows, 1)
             blocks.append(ops.where(known, drawn, ops.zeros_like(drawn)))
         return ops.concatenate(blocks, axis=0)  # (rows, D)

@@ -1,6 +1,8 @@
 """Seeds by name, and stacked kernels in which every slice is drawn as a kernel of its own."""
 
+import copy
 import hashlib
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_mtl.checks import check_identifier, check_seed
+from keras_mtl.checks import check_identifier, check_seed, is_of_keras, unsaved_arguments
 
 Initializer = Callable[..., Any]
 
@@ -53,7 +55,8 @@ def root_seed(seed: int | None, initializer: Initializer) -> int | None:
         state = ops.convert_to_numpy(own.next())  # advances it: the next user draws other values
         return derive_seed(int(state[0]), str(int(state[1])))
     # The configuration tells a seed that the user chose from one that Keras drew.
-    return initializer.get_config().get("seed")
+    config = initializer.get_config()
+    return config["seed"] if "seed" in config else own if isinstance(own, int) else None
 
 
 def reseed(config: Any, seed: int | None, *names: str) -> Any:
@@ -77,9 +80,40 @@ def reseed(config: Any, seed: int | None, *names: str) -> Any:
 
 def seeded(initializer: Initializer, seed: int | None, *names: str) -> Initializer:
     """A copy of `initializer` for the kernel called `names`, which draws values of its own."""
+    if isinstance(initializer, keras.initializers.Initializer) and is_of_keras(initializer):
+        return type(initializer).from_config(reseed(initializer.get_config(), seed, *names))
+    return redrawn(initializer, derive_seed(root_seed(seed, initializer), *names))
+
+
+def redrawn(initializer: Initializer, seed: int | None, **attributes: Any) -> Initializer:
+    """A copy of `initializer` that draws by `seed`; itself where it takes no seed.
+
+    Args:
+        initializer: What `get_initializer` returned.
+        seed: Seed of the copy.
+        **attributes: What else is to differ, by the names that Keras' own initializers have.
+    """
     if not isinstance(initializer, keras.initializers.Initializer):
         return initializer
-    return type(initializer).from_config(reseed(initializer.get_config(), seed, *names))
+    if is_of_keras(initializer) or _is_its_config(initializer):
+        config = initializer.get_config() | attributes
+        return type(initializer).from_config(config | ({"seed": seed} if "seed" in config else {}))
+    if not hasattr(initializer, "seed"):
+        return initializer  # what else it may draw from goes on, as in Keras
+    generator = {id(initializer.seed): None}  # its variable has no copy, and needs none
+    made = copy.deepcopy(initializer, generator)
+    vars(made).update(attributes, seed=seed)
+    return made
+
+
+def _is_its_config(initializer: keras.initializers.Initializer) -> bool:
+    """Whether a user's initializer can be made from its configuration, seed included."""
+    config = initializer.get_config()
+    parameters = inspect.signature(type(initializer)).parameters.values()
+    takes_more = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    taken = {parameter.name for parameter in parameters}
+    whole = takes_more or config.keys() <= taken
+    return "seed" in config and whole and not unsaved_arguments(initializer)
 
 
 class StackedInitializer(keras.initializers.Initializer):
@@ -114,26 +148,21 @@ class StackedInitializer(keras.initializers.Initializer):
         if isinstance(self.initializer, StackedInitializer):
             return self.initializer(shape, dtype=dtype)
         if isinstance(self.initializer, CONSTANT):
-            return self._copy()(shape, dtype=dtype)
+            return redrawn(self.initializer, self.seed_of())(shape, dtype=dtype)
         if self.slices is None and isinstance(self.initializer, keras.initializers.VarianceScaling):
             # One draw, told which axes of the stack are a slice's own.
-            return self._copy(**fan_axes(self.initializer, len(shape)))(shape, dtype=dtype)
+            axes = fan_axes(self.initializer, len(shape))
+            return redrawn(self.initializer, self.seed_of(), **axes)(shape, dtype=dtype)
         if self.slices is None and isinstance(self.initializer, SHAPE_FREE):
-            return self._copy()(shape, dtype=dtype)
-        slices = [
-            ops.convert_to_numpy(self._copy(str(index))(shape[1:], dtype=dtype))
-            for index in self.slices or range(shape[0])
-        ]
+            return redrawn(self.initializer, self.seed_of())(shape, dtype=dtype)
+        numbers = self.slices or range(shape[0])
+        drawn = (redrawn(self.initializer, self.seed_of(str(number))) for number in numbers)
+        slices = [ops.convert_to_numpy(draw(shape[1:], dtype=dtype)) for draw in drawn]
         return ops.convert_to_tensor(np.stack(self._distinct(slices)), dtype=dtype)
 
-    def _copy(self, *names: str, **changes: Any) -> Initializer:
-        """The initializer with a seed of this stack, or of the slice called `names`."""
-        if not isinstance(self.initializer, keras.initializers.Initializer):
-            return self.initializer
-        config = self.initializer.get_config() | changes
-        if "seed" in config:
-            config["seed"] = derive_seed(self.seed, *names)
-        return type(self.initializer).from_config(config)
+    def seed_of(self, *names: str) -> int | None:
+        """The seed of the stack, or of the slice called `names`."""
+        return derive_seed(self.seed, *names)
 
     def _distinct(self, slices: list[np.ndarray]) -> list[np.ndarray]:
         """Shuffles every slice where a callable with a fixed seed drew all of them equal."""

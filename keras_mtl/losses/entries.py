@@ -8,11 +8,15 @@ import keras
 from keras import ops
 
 from keras_mtl.checks import check_identifier
+from keras_mtl.losses.label_forms import check_loss, snake_case, takes_one_hot, uses_logits_of
+from keras_mtl.own_objects import deep_copy
 
 # Losses and metrics that average independent columns: each column is an entry of its own.
 _COLUMNWISE = {
     "binary_crossentropy",
     "binary_focal_crossentropy",
+    "hinge",
+    "squared_hinge",
     "mean_squared_error",
     "mean_absolute_error",
     "mean_absolute_percentage_error",
@@ -21,6 +25,7 @@ _COLUMNWISE = {
     "log_cosh",
     "poisson",
     "binary_accuracy",
+    "binary_io_u",
     "root_mean_squared_error",
 }
 
@@ -75,25 +80,32 @@ class OwnLoss:
     """
 
     def __init__(self, loss: Any, kind: str) -> None:
-        self._function = check_identifier("loss", keras.losses.get, loss)
+        self._function = deep_copy(check_identifier("loss", keras.losses.get, loss))
+        check_loss(self._function, kind)
         self._kind = kind
         named = isinstance(loss, str) and not isinstance(self._function, keras.losses.Loss)
         self._by_name = named and "from_logits" in inspect.signature(self._function).parameters
         self.from_logits = self._by_name or bool(getattr(self._function, "from_logits", False))
         self.columnwise = is_columnwise(self._function) and kind != "multiclass"
-        self._one_hot = kind == "multiclass" and "sparse" not in _snake_case(self._function)
+        self._keeps_logits = uses_logits_of(self._function, kind)
+        self._one_hot = kind == "multiclass" and takes_one_hot(self._function)
 
-    def __call__(self, labels: Any, outputs: Any, is_logits: bool) -> Any:
-        """Entry losses (..., U) where columns count, (..., 1) where vectors do."""
+    def __call__(self, labels: Any, outputs: Any) -> Any:
+        """Entry losses (..., U) where columns count, (..., 1) where vectors do.
+
+        `outputs` are logits where `from_logits` says so, predictions otherwise.
+        """
         if self._kind == "multiclass":
             labels = ops.cast(labels[..., 0], "int32")  # (...)
             labels = ops.one_hot(labels, outputs.shape[-1]) if self._one_hot else labels
         elif self.columnwise:
             labels, outputs = ops.expand_dims(labels, -1), ops.expand_dims(outputs, -1)
+        if not (self._keeps_logits or self.from_logits):
+            outputs = 1.0 * outputs  # a tensor of its own, without `_keras_logits`
         if isinstance(self._function, keras.losses.Loss):
             losses = self._function.call(labels, outputs)
         elif self._by_name:
-            losses = self._function(labels, outputs, from_logits=is_logits)
+            losses = self._function(labels, outputs, from_logits=True)
         else:
             losses = self._function(labels, outputs)
         return losses if self.columnwise else self._as_entries(losses, outputs.shape)
@@ -113,7 +125,7 @@ class OwnLoss:
 
 def is_columnwise(function: Any) -> bool:
     """Whether a Keras loss or metric averages independent columns."""
-    return _snake_case(function) in _COLUMNWISE
+    return snake_case(function) in _COLUMNWISE
 
 
 def _binary_crossentropy(labels: Any, logits: Any) -> Any:
@@ -128,10 +140,3 @@ def _sparse_crossentropy(labels: Any, logits: Any) -> Any:
 
 def _squared_error(labels: Any, predictions: Any) -> Any:
     return ops.square(labels - predictions)  # (..., U)
-
-
-def _snake_case(loss: Any) -> str:
-    name = getattr(loss, "__name__", type(loss).__name__)
-    if name.islower():
-        return name
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")

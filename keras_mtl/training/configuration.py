@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_mtl import own_objects
 from keras_mtl.checks import check_number, check_task_keys, listed
 from keras_mtl.task import Task
 from keras_mtl.training import replicas
@@ -75,6 +76,21 @@ def class_weights_by_task(tasks: Sequence[Task], class_weight: Any) -> dict[str,
         for task in tasks
         if by_task.get(task.name) is not None
     }
+
+
+def check_saveable(model: Any) -> None:
+    """Raises `ValueError` for what would not come back from a file as it is.
+
+    A lambda, or an object whose `get_config` leaves out arguments of its constructor.
+    """
+    named: list[tuple[str, Any]] = []
+    for task in model.tasks:
+        named += [(f"`loss` of task {task.name!r}", task.loss)]
+        named += [(f"`metrics` of task {task.name!r}", task.metrics)]
+    if model.compiled:
+        asked = model._compile_arguments
+        named += [(f"`{key}`", asked[key]) for key in ("loss", "metrics", "weighted_metrics")]
+    own_objects.check_saveable([*named, *own_objects.parts_of(model._flatten_layers())])
 
 
 def steps_per_execution(asked: Any, run_eagerly: bool) -> int:

@@ -113,10 +113,9 @@ class TaskGroup:
         if self.loss is None:
             losses = default_loss(self.kind)(entries.labels.values, self.logits(entries.outputs))
             return losses, entries.mask, entries.weights
-        as_logits = self.loss.from_logits
         outputs = entries.outputs if self.loss.columnwise else entries.vectors
-        outputs = outputs if as_logits else self.predictions(outputs)
-        losses = self.loss(entries.labels.values, outputs, self.is_logits)
+        wanted = self.logits if self.loss.from_logits else self.predictions
+        losses = self.loss(entries.labels.values, wanted(outputs))
         if losses.shape[-1] == entries.mask.shape[-1]:
             return losses, entries.mask, entries.weights
         any_known = [ops.max(x, axis=-1, keepdims=True) for x in (entries.mask, entries.weights)]
@@ -169,7 +168,7 @@ def group_tasks(
             or head.index is None
         )
         shared = task.name not in own_metrics
-        key = (head.key, task.kind, task.units, task.name if alone else shared)
+        key = (head.key, head.logits, task.kind, task.units, task.name if alone else shared)
         members.setdefault(key, []).append(task)
     groups = []
     for group in members.values():

@@ -1,6 +1,6 @@
 """From a model's outputs back to the logits that its losses read."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,14 @@ import keras
 
 from keras_mtl.layers.task_output import TaskOutput
 from keras_mtl.task import Task
+from keras_mtl.training.logits import (
+    Prediction,
+    argument_of,
+    calls_behind,
+    is_masked_softmax,
+    is_same_activation,
+    sources_of,
+)
 
 ACTIVATION_BY_KIND = {
     "binary": "sigmoid",
@@ -42,15 +50,15 @@ class TrainingGraph:
         self.heads: dict[str, Head] = {}
         keys: dict[int, str] = {}
         tensors: dict[str, keras.KerasTensor] = {}
-        for name, output in outputs.items():
-            tensor, index, is_logits = _logits_behind(output)
+        for name, (tensor, index, is_logits) in _read_outputs(outputs).items():
             key = keys.setdefault(id(tensor), f"logits_{len(keys)}")
             tensors[key] = tensor
             self.heads[name] = Head(key, index, is_logits)
-        masked = {key: x for key, x in tensors.items() if has_mask(x)}
-        masks = {mask_key(key): EntryMask()(x) for key, x in masked.items()}
-        _name_apart(masks.values(), outputs.values())
-        self._graph = keras.Model(inputs, {**tensors, **masks})
+        sources = {key: _mask_source(tensor) for key, tensor in tensors.items()}
+        masks = {mask_key(key): EntryMask()(x) for key, x in sources.items() if has_mask(x)}
+        read = {**tensors, **masks}
+        _name_apart(read.values(), outputs.values())
+        self._graph = keras.Model(inputs, read)
 
     def __call__(self, inputs: Any, training: bool | None, mask: Any) -> dict[str, Any]:
         """Logits by key, and the Keras masks that came along with them by `mask_key`."""
@@ -74,29 +82,14 @@ class EntryMask(keras.layers.Layer):
         """None: a mask has none."""
 
 
-class WithoutActivation(keras.layers.Layer):
-    """Calls a built layer on its own weights, leaving out its final activation."""
-
-    def __init__(self, layer: keras.layers.Layer) -> None:
-        # A policy of low precision would ask this layer for a quantized call of its own.
-        super().__init__(dtype=layer.compute_dtype)
-        self._borrowed = (layer,)
-        self.built = True
-        self.supports_masking = True
-
-    def call(self, *args: Any, **kwargs: Any) -> Any:
-        """The layer's output before its activation."""
-        (layer,) = self._borrowed
-        activation, layer.activation = layer.activation, keras.activations.linear
-        try:
-            return layer(*args, **kwargs)
-        finally:
-            layer.activation = activation
-
-
 def has_mask(tensor: keras.KerasTensor) -> bool:
     """Whether layers hand a mask along with `tensor`; Keras has no public name for it."""
     return getattr(tensor, "_keras_mask", None) is not None
+
+
+def _mask_source(tensor: keras.KerasTensor) -> keras.KerasTensor:
+    """The tensor whose mask tells which entries count: a softmax hands on its mask of classes."""
+    return argument_of(tensor) if is_masked_softmax(tensor) else tensor
 
 
 def mask_key(key: str) -> str:
@@ -115,61 +108,41 @@ def activation_of(task: Task) -> str:
     return ACTIVATION_BY_KIND[task.kind]
 
 
-def _name_apart(masks: Iterable[Any], outputs: Iterable[Any]) -> None:
-    """Renames operations that only masks need, where the model has one of that name.
+def _name_apart(read: Iterable[Any], outputs: Iterable[Any]) -> None:
+    """Renames operations that only training needs, where the model has one of that name.
 
     Keras makes them anew when it loads a model, and in a new process numbers them anew as well.
     """
     own = _operations_behind(outputs)
     taken = {operation.name for operation in own}
-    for operation in _operations_behind(masks):
+    for operation in _operations_behind(read):
         if operation not in own:
             while operation.name in taken:
-                operation.name += "_of_mask"
+                operation.name += "_of_training"
             taken.add(operation.name)
 
 
 def _operations_behind(tensors: Iterable[keras.KerasTensor]) -> dict[Any, None]:
-    """The operations that made `tensors`, and what they were made from, in an order."""
-    nodes: dict[tuple[Any, int], None] = {}
-    waiting = list(tensors)
-    while waiting:
-        operation, node_index, _ = waiting.pop()._keras_history
-        if (operation, node_index) not in nodes:
-            nodes[operation, node_index] = None
-            waiting += operation._inbound_nodes[node_index].input_tensors
-    return dict.fromkeys(operation for operation, _ in nodes)
+    return dict.fromkeys(operation for operation, _ in calls_behind(tensors))
 
 
-def _logits_behind(output: keras.KerasTensor) -> tuple[keras.KerasTensor, int | None, bool]:
-    head = output._keras_history.operation
-    if head.activation is not None or head.task.kind == "regression":
-        return _argument(output), head.index, True
-    prediction = _argument(output)
-    logits = _before_activation(prediction, activation_of(head.task))
-    return (prediction, None, False) if logits is None else (logits, None, True)
-
-
-def _before_activation(prediction: keras.KerasTensor, activation: str) -> keras.KerasTensor | None:
-    """The tensor that `activation` was applied to, or None if `prediction` was made otherwise."""
-    operation = prediction._keras_history.operation
-    if getattr(operation, "axis", -1) not in (-1, len(prediction.shape) - 1):
-        return None
-    if type(operation).__module__.startswith("keras.") and (
-        type(operation).__name__.lower() == activation
-    ):
-        return _argument(prediction)  # keras.layers.Softmax, keras.ops.sigmoid
-    if getattr(operation, "activation", None) is not keras.activations.get(activation):
-        return None
-    if isinstance(operation, keras.layers.Activation):
-        return _argument(prediction)
-    return WithoutActivation(operation)(*_arguments(prediction))
-
-
-def _argument(tensor: keras.KerasTensor) -> keras.KerasTensor:
-    return _arguments(tensor)[0]
-
-
-def _arguments(tensor: keras.KerasTensor) -> list[keras.KerasTensor]:
-    operation, node_index, _ = tensor._keras_history
-    return operation._inbound_nodes[node_index].input_tensors
+def _read_outputs(
+    outputs: Mapping[str, keras.KerasTensor],
+) -> dict[str, tuple[keras.KerasTensor, int | None, bool]]:
+    """For each output what its loss reads, the slice of it, and whether that is logits."""
+    read: dict[str, tuple[keras.KerasTensor, int | None, bool]] = {}
+    given: dict[str, Prediction] = {}
+    for name, output in outputs.items():
+        head = output._keras_history.operation
+        activation = activation_of(head.task)
+        if head.activity_regularizer is not None:  # it is part of the loss, and sees predictions
+            read[name] = output, None, False
+        elif is_same_activation(head.activation, activation):
+            read[name] = argument_of(output), head.index, True
+        elif head.activation is None:
+            given[name] = Prediction(argument_of(output), activation)
+        else:
+            read[name] = output, None, False
+    for name, (tensor, is_logits) in zip(given, sources_of(list(given.values())), strict=True):
+        read[name] = tensor, outputs[name]._keras_history.operation.index, is_logits
+    return {name: read[name] for name in outputs}

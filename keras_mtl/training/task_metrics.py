@@ -9,8 +9,9 @@ from keras import ops
 
 from keras_mtl.checks import check_identifier
 from keras_mtl.losses.entries import is_columnwise
+from keras_mtl.losses.label_forms import check_metric, takes_one_hot
 from keras_mtl.metrics.auc import AUC
-from keras_mtl.task import as_config
+from keras_mtl.own_objects import deep_copy
 from keras_mtl.training.data import as_label_dict
 from keras_mtl.training.groups import Entries, TaskGroup
 from keras_mtl.training.joint_metric import JointAUC
@@ -141,7 +142,10 @@ class TaskMetric:
         per_label = bool(getattr(self.metric, "num_labels", None))
         self._vectors = vectors and (per_label or not is_columnwise(_plain(self.metric)))
         self._row_weights = self._vectors and not per_label
-        self._one_hot = task.kind == "multiclass" and _wants_one_hot(self.metric)
+        check_metric(self.metric, task.kind)
+        self._one_hot = task.kind == "multiclass" and takes_one_hot(self.metric)
+        # Of intersection over union: Keras warns of floats, which masks are.
+        self._integer_weights = "int" in str(self.metric.dtype)
 
     def update(self, group: TaskGroup, entries: Entries) -> None:
         """Adds one batch."""
@@ -157,6 +161,10 @@ class TaskMetric:
             weights = ops.reshape(weights, (-1,))
         elif self._row_weights:
             weights = ops.max(weights, axis=-1)
+        if self._vectors or self._one_hot:
+            labels, outputs = (_with_spread(x, weights) for x in (labels, outputs))
+        if self._integer_weights:
+            weights = ops.cast(weights, self.metric.dtype)
         self.metric.update_state(labels, outputs, sample_weight=weights)
 
     def results(self) -> dict[str, Any]:
@@ -220,11 +228,12 @@ def _fresh_metric(metric: Any, kind: str) -> keras.metrics.Metric:
         per_kind = keras.metrics.SparseCategoricalAccuracy
         made = per_kind if kind == "multiclass" else keras.metrics.BinaryAccuracy
         return made(name=metric)
-    found = check_identifier("metrics", keras.metrics.get, as_config(metric))
+    found = deep_copy(check_identifier("metrics", keras.metrics.get, metric))
     if not isinstance(found, keras.metrics.Metric):
         found = keras.metrics.MeanMetricWrapper(found, name=found.__name__)
     if isinstance(metric, str):
         found.name = metric  # as in Keras, and without the number that tells copies apart
+    found.reset_state()  # the user's object may have been used
     return found
 
 
@@ -233,9 +242,15 @@ def _plain(metric: keras.metrics.Metric) -> Any:
     return getattr(metric, "_fn", metric)
 
 
-def _wants_one_hot(metric: keras.metrics.Metric) -> bool:
-    kind = type(metric).__name__
-    return ("Categorical" in kind and "Sparse" not in kind) or kind in ("F1Score", "FBetaScore")
+def _with_spread(vectors: Any, weights: Any) -> Any:
+    """Vectors (N, U) that are 0, ..., 0, 1 where they have no weight (N,) or (N, U).
+
+    Of a constant vector, as a missing one is, a correlation is NaN, and NaN times 0 as well.
+    """
+    width = vectors.shape[-1]
+    counts = weights if len(weights.shape) > 1 else ops.expand_dims(weights, -1)
+    last = ops.cast(ops.arange(width) == width - 1, vectors.dtype)  # (U,)
+    return ops.where(ops.any(counts > 0, axis=-1, keepdims=True), vectors, last)
 
 
 def _rows(entries: Any) -> Any:

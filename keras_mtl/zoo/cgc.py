@@ -7,7 +7,7 @@ import keras
 
 from keras_mtl.layers import CGC
 from keras_mtl.model import MultiTaskModel
-from keras_mtl.task import Task
+from keras_mtl.task import Task, as_tasks
 from keras_mtl.zoo.building import (
     Network,
     Towers,
@@ -83,6 +83,7 @@ def cgc(
     Reference:
         H. Tang et al., Progressive Layered Extraction (PLE), RecSys 2020, section 4.1.
     """
+    tasks = as_tasks(tasks)  # a generator gives them once
     network = Network(activation, normalization, dropout, kernel_regularizer, seed)
     towers = Towers(tower_units, {} if heads is None else heads)
     stacked = sorted_tasks(tasks)

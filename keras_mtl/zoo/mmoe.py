@@ -7,7 +7,7 @@ import keras
 
 from keras_mtl.layers import MMoE
 from keras_mtl.model import MultiTaskModel
-from keras_mtl.task import Task
+from keras_mtl.task import Task, as_tasks
 from keras_mtl.zoo.building import Network, Towers, as_representation, build_model, sorted_tasks
 from keras_mtl.zoo.registry import register_model
 
@@ -70,6 +70,7 @@ def mmoe(
         J. Ma et al., Modeling Task Relationships in Multi-task Learning with Multi-gate
         Mixture-of-Experts, KDD 2018, eq. 5 to 8; OMoE is their one-gate baseline.
     """
+    tasks = as_tasks(tasks)  # a generator gives them once
     network = Network(activation, normalization, dropout, kernel_regularizer, seed)
     towers = Towers(tower_units, {} if heads is None else heads)
     # --- shared ---

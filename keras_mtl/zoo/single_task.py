@@ -7,7 +7,7 @@ import keras
 
 from keras_mtl.layers import Experts
 from keras_mtl.model import MultiTaskModel
-from keras_mtl.task import Task
+from keras_mtl.task import Task, as_tasks
 from keras_mtl.zoo.building import (
     Network,
     Towers,
@@ -68,6 +68,7 @@ def single_task(
     Reference:
         The single-task rows of J. Ma et al., KDD 2018, and H. Tang et al., RecSys 2020.
     """
+    tasks = as_tasks(tasks)  # a generator gives them once
     network = Network(activation, normalization, dropout, kernel_regularizer, seed)
     towers = Towers(tower_units, {} if heads is None else heads)
     stacked = sorted_tasks(tasks)

@@ -16,7 +16,7 @@ from keras_mtl.layers.initialization import derive_seed
 from keras_mtl.layers.masked_mean import MaskedMean
 from keras_mtl.layers.position_embedding import PositionEmbedding
 from keras_mtl.model import MultiTaskModel
-from keras_mtl.task import Task
+from keras_mtl.task import Task, as_tasks
 from keras_mtl.zoo.building import Network, Towers, build_model, per_task, sorted_tasks
 from keras_mtl.zoo.encoder import Encoder
 from keras_mtl.zoo.registry import register_model
@@ -120,6 +120,7 @@ def switch_transformer(
         `LayerNormalization`, as in most encoders. The scale 0.1 of initial kernels is that of
         experts and routers; attention and dense layers are Glorot's, with biases.
     """
+    tasks = as_tasks(tasks)  # a generator gives them once
     check_integer("sparse_every", sparse_every, minimum=0)
     check_rate("dropout", dropout)
     check_identifier("activation", keras.activations.get, activation)

@@ -77,25 +77,17 @@ def test_a_loss_says_whether_it_wants_logits(loss, logits):
 def test_columns_are_evaluated_one_by_one(loss, reference):
     labels = RNG.integers(0, 2, (4, 1, 3)).astype("float32")
     outputs = sigmoid(RNG.normal(size=(4, 1, 3))).astype("float32")
-    found = ops.convert_to_numpy(OwnLoss(loss, "multilabel")(labels, outputs, is_logits=False))
+    found = ops.convert_to_numpy(OwnLoss(loss, "multilabel")(labels, outputs))
     for column in range(3):
         one = slice(column, column + 1)
         expected = reference(labels[..., one], outputs[..., one])
         np.testing.assert_allclose(found[..., column], ops.convert_to_numpy(expected), rtol=1e-5)
 
 
-def test_a_named_loss_on_predictions_without_logits():
-    labels = np.array([[[1.0]], [[0.0]]], "float32")
-    p = np.array([[[0.25]], [[0.25]]], "float32")
-    found = OwnLoss("binary_crossentropy", "binary")(labels, p, is_logits=False)
-    expected = -np.log([0.25, 0.75])
-    assert ops.convert_to_numpy(found).ravel() == pytest.approx(expected, rel=1e-5)
-
-
 def test_a_config_gives_the_loss_of_its_object():
     labels, outputs = np.ones((2, 1, 1), "float32"), np.array([[[0.0]], [[4.0]]], "float32")
     loss = keras.losses.Huber(delta=2.0)
-    expected = OwnLoss(loss, "regression")(labels, outputs, False)
-    found = OwnLoss(as_config(loss), "regression")(labels, outputs, False)
+    expected = OwnLoss(loss, "regression")(labels, outputs)
+    found = OwnLoss(as_config(loss), "regression")(labels, outputs)
     np.testing.assert_array_equal(ops.convert_to_numpy(found), ops.convert_to_numpy(expected))
     assert ops.convert_to_numpy(found).ravel() == pytest.approx([0.5, 4.0])

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_mtl import features, zoo
+from keras_mtl import Task, features, zoo
 from tests.zoo.small import TRUNKS, binary_labels, build, predictions, rows
 
 CASES = list(TRUNKS)
@@ -130,3 +130,11 @@ def test_two_inputs_of_one_name_are_refused():
 def test_a_task_named_as_an_input_is_refused():
     with pytest.raises(ValueError, match="features"):
         zoo.shared_bottom(5, ["features", "b"])
+
+
+@pytest.mark.parametrize("name", zoo.list_models())
+def test_tasks_may_come_from_a_generator(name):
+    inputs = keras.Input((6,), dtype="int32", name="tokens") if "switch" in name else 5
+    arguments = {"vocabulary_size": 9, "pooling": "mean"} if "switch" in name else {}
+    model = zoo.create(name, inputs, (Task(task) for task in "ba"), **arguments)
+    assert [task.name for task in model.tasks] == ["b", "a"]

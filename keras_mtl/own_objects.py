@@ -1,0 +1,147 @@
+"""Users' own losses and metrics: copies of them, and whether a file can hold them."""
+
+import copy
+import inspect
+from collections.abc import Iterable, Iterator
+from types import MethodType
+from typing import Any
+
+import keras
+
+from keras_mtl.checks import is_of_keras, unsaved_arguments
+
+_KEPT_BY_KERAS = keras.losses.Loss | keras.metrics.Metric
+_PARTS = keras.initializers.Initializer | keras.regularizers.Regularizer
+
+
+def deep_copy(value: Any, memo: dict[int, Any] | None = None) -> Any:
+    """A deep copy with variables of its own; layers and models stay the user's.
+
+    `copy.deepcopy` makes Keras' losses and metrics anew from their configurations, which need not
+    hold all that they were made with.
+    """
+    memo = {} if memo is None else memo
+    if id(value) in memo:
+        return memo[id(value)]
+    if isinstance(value, keras.Operation | type):
+        made = value
+    elif isinstance(value, keras.Variable):
+        made = _copy_variable(value)
+    elif isinstance(value, MethodType):
+        made = MethodType(value.__func__, deep_copy(value.__self__, memo))
+    elif isinstance(value, list | tuple | set | dict):
+        made = _copy_container(value, memo)
+    elif _is_plain(value):
+        return _copy_object(value, memo)
+    else:
+        made = _copy_other(value, memo)
+    memo[id(value)] = made
+    return made
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether the object is no more than its attributes."""
+    plain = type(value).__reduce_ex__ is object.__reduce_ex__ and hasattr(value, "__dict__")
+    own = hasattr(value, "__deepcopy__") or type(value).__reduce__ is not object.__reduce__
+    return isinstance(value, _KEPT_BY_KERAS) or (
+        plain and not own and not callable(getattr(type(value), "__get__", None))
+    )
+
+
+def _copy_object(value: Any, memo: dict[int, Any]) -> Any:
+    made = memo[id(value)] = object.__new__(type(value))
+    for name, attribute in vars(value).items():
+        made.__dict__[name] = deep_copy(attribute, memo)
+    tracker = vars(made).get("_tracker")
+    if tracker is not None:  # Keras knows what it tracks by the objects' ids
+        tracker.stored_ids = {
+            store: {id(x) for x in tracked} for store, (_, tracked) in tracker.config.items()
+        }
+    return made
+
+
+def _copy_container(value: Any, memo: dict[int, Any]) -> Any:
+    if isinstance(value, dict):
+        return type(value)({key: deep_copy(item, memo) for key, item in value.items()})
+    items = [deep_copy(item, memo) for item in value]
+    return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+
+
+def _copy_other(value: Any, memo: dict[int, Any]) -> Any:
+    try:
+        return copy.deepcopy(value, memo)
+    except TypeError:  # a module, a lock: there is one of it
+        return value
+
+
+def _copy_variable(variable: keras.Variable) -> keras.Variable:
+    return keras.Variable(
+        keras.ops.convert_to_numpy(variable),
+        dtype=variable.dtype,
+        trainable=variable.trainable,
+        aggregation=variable.aggregation,
+        synchronization=variable.synchronization,
+        name=variable.name,
+    )
+
+
+def as_config(value: Any) -> Any:
+    """A loss or metric object gives its config; the rest stays.
+
+    Keras leaves `Huber`'s `delta` and `CosineSimilarity`'s `axis` out of their configs.
+    """
+    if not isinstance(value, _KEPT_BY_KERAS):
+        return value
+    config = keras.saving.serialize_keras_object(value)
+    known = inspect.signature(type(value)).parameters
+    kept = {k: v for k, v in getattr(value, "_fn_kwargs", {}).items() if k in known}
+    return {**config, "config": {**kept, **config["config"]}}
+
+
+def from_config(value: Any) -> Any:
+    """The loss or metric of a config; a config stays where its class is not known here."""
+    if not (isinstance(value, dict) and "class_name" in value):
+        return value
+    try:
+        return keras.saving.deserialize_keras_object(value)
+    except (TypeError, ValueError):
+        return value  # predictions need no loss; `compile` says what is missing
+
+
+def check_saveable(named: Iterable[tuple[str, Any]]) -> None:
+    """Raises `ValueError` for the first object that a file would not bring back as it is.
+
+    Args:
+        named: Objects, or whatever holds them, each with what to call it in the sentence.
+    """
+    for name, value in named:
+        for item in keras.tree.flatten(value):
+            _check_item(name, item)
+
+
+def _check_item(name: str, value: Any) -> None:
+    if getattr(value, "__name__", None) == "<lambda>":
+        raise ValueError(
+            f"A model cannot be saved with a lambda as {name}: a file cannot hold it. "
+            f"Define a function by its name. Received: {value!r}"
+        )
+    if not isinstance(value, _KEPT_BY_KERAS | _PARTS):
+        return
+    unsaved = unsaved_arguments(value)
+    if unsaved:
+        raise ValueError(
+            f"The `get_config` of {type(value).__name__}, {name}, must hold every argument of its "
+            f"constructor, or a saved model would come back with other ones. "
+            f"Received: no {', '.join(unsaved)} in it"
+        )
+
+
+def parts_of(layers: Iterable[keras.layers.Layer]) -> Iterator[tuple[str, Any]]:
+    """Users' own initializers and regularizers of this package's layers, and of their tables."""
+    for layer in layers:
+        if type(layer).__module__.split(".")[0] == "keras_mtl":
+            table = getattr(layer, "table", None)
+            own = {**vars(layer), **({} if table is None else vars(table))}
+            for attribute, value in own.items():
+                if isinstance(value, _PARTS) and not is_of_keras(value):
+                    yield f"`{attribute}` of layer {layer.name!r}", value
