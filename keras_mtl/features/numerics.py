@@ -70,7 +70,8 @@ class Moments:
     def finish(self) -> "Standardization":
         """What was learned."""
         scale = self.scale()
-        resolved = resolves_standardized(self.rounding, None if self.log else self.mean, scale)
+        mean = None if self.log else self.mean
+        resolved = resolves_standardized(self.rounding, mean, scale, self.whole)
         return Standardization(
             self.mean,
             scale,

@@ -51,6 +51,13 @@ def test_whole_numbers_that_float32_does_not_resolve_are_parsed_as_integers():
     assert np.ptp(expected) > 0.01
 
 
+def test_fractions_that_float32_holds_to_a_ten_thousandth_stay_in_examples():
+    kelvin = {**DATA, "time": RNG.normal(300.1, 5.0, ROWS), "hour": RNG.normal(0, 1, ROWS)}
+    model = build(kelvin)
+    assert "examples" in signature_functions(model)
+    assert model.features.encoding.example_dtypes["time"] == "float32"
+
+
 def test_fractions_that_float32_does_not_resolve_leave_examples_out_and_say_so():
     model = build(FRACTIONS)
     with pytest.warns(UserWarning, match="no signature 'examples'.*does not resolve time") as said:
