@@ -124,6 +124,7 @@ EVEN = {name: Y[name][SAME] for name in ("click", "price", "topic", "tags")} | {
     "buy": np.ones(ROWS, "int64")
 }
 EVEN["click"] = np.tile([0, 1, 1, 1, -1, 1, 0, 1], ROWS // 8)
+EVEN["buy"][EVEN["click"] == 0] = 0
 
 
 MODES = {
