@@ -136,6 +136,11 @@ def _check_item(name: str, value: Any) -> None:
         )
 
 
+def _is_of_user(part: Any) -> bool:
+    """Whether neither Keras made the part's class nor this package, which wraps those of users."""
+    return not is_of_keras(part) and not type(part).__module__.startswith("keras_mtl.")
+
+
 def parts_of(layers: Iterable[keras.layers.Layer]) -> Iterator[tuple[str, Any]]:
     """Users' own initializers and regularizers of this package's layers, and of their tables."""
     for layer in layers:
@@ -143,5 +148,5 @@ def parts_of(layers: Iterable[keras.layers.Layer]) -> Iterator[tuple[str, Any]]:
             table = getattr(layer, "table", None)
             own = {**vars(layer), **({} if table is None else vars(table))}
             for attribute, value in own.items():
-                if isinstance(value, _PARTS) and not is_of_keras(value):
+                if isinstance(value, _PARTS) and _is_of_user(value):
                     yield f"`{attribute}` of layer {layer.name!r}", value
