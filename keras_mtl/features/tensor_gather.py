@@ -12,5 +12,6 @@ def gather_rows(weight: keras.Variable, ids: Any) -> Any:
         return ops.take(weight, ids, axis=0)
     import tensorflow as tf
 
-    # `ops.take` reads the whole variable, and each update in place then has to copy it first.
+    # `ops.take` reads the whole variable: a copy per step where an optimizer updates single rows.
+    # An optimizer that updates all rows, as Keras' Adam does, copies after a gather instead.
     return tf.gather(weight.value, ids)  # (..., D)

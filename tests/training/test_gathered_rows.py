@@ -197,7 +197,7 @@ def test_a_loss_scaled_up_gives_the_same():
 
 
 def test_a_step_reads_no_whole_table():
-    """Where it is read, every update in place copies it first."""
+    """Where it is read, and single rows are updated, every step copies it."""
     model = make_model()
     x, _ = data()
     x = {name: tf.constant(value) for name, value in x.items()}
