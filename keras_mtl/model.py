@@ -52,7 +52,8 @@ class MultiTaskModel(SteppingModel):
         inputs: `keras.Input`s, as for `keras.Model`.
         outputs: Dict of predictions by task name: probabilities (B, ..., units) of binary,
             multiclass and multilabel tasks, values of regression tasks. A final sigmoid or softmax
-            is found and left out where losses are computed.
+            of Keras' own layers and operations is found and left out where losses are computed,
+            also within nested models; of any other head they read the probability, clipped.
         tasks: `Task`s, or names of binary tasks. A model that is reloaded or cloned finds them in
             its graph.
         **kwargs: Further arguments of `keras.Model`, such as `name`.

@@ -29,7 +29,7 @@ def deep_copy(value: Any, memo: dict[int, Any] | None = None) -> Any:
         made = _copy_variable(value)
     elif isinstance(value, MethodType):
         made = MethodType(value.__func__, deep_copy(value.__self__, memo))
-    elif isinstance(value, list | tuple | set | dict):
+    elif type(value) in (list, tuple, set, dict) or _is_tracked(value):
         made = _copy_container(value, memo)
     elif _is_plain(value):
         return _copy_object(value, memo)
@@ -61,10 +61,19 @@ def _copy_object(value: Any, memo: dict[int, Any]) -> Any:
 
 
 def _copy_container(value: Any, memo: dict[int, Any]) -> Any:
+    made: Any
     if isinstance(value, dict):
-        return type(value)({key: deep_copy(item, memo) for key, item in value.items()})
-    items = [deep_copy(item, memo) for item in value]
-    return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+        made = type(value)({key: deep_copy(item, memo) for key, item in value.items()})
+    else:
+        made = type(value)([deep_copy(item, memo) for item in value])
+    if _is_tracked(value):
+        made.tracker = deep_copy(value.tracker, memo)
+    return made
+
+
+def _is_tracked(value: Any) -> bool:
+    """Whether it is one of the containers that Keras puts in place of an attribute's."""
+    return isinstance(value, list | set | dict) and hasattr(value, "tracker")
 
 
 def _copy_other(value: Any, memo: dict[int, Any]) -> Any:

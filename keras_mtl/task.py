@@ -56,8 +56,8 @@ class Task:
         group_column: Name of the column in the labels dict that holds a row's group. It is saved
             with the task; no metric reads it yet.
         loss: Keras loss, its name or its config; None is the kind's own loss. Every model takes a
-            copy of its own. Labels of a multiclass task are class ids (..., 1 axis less than the
-            prediction) for a user's own loss and for Keras' sparse ones, one-hot for Keras' others.
+            copy of its own. Labels of a multiclass task come to a user's own loss, and to Keras'
+            sparse ones, as class ids (B, ...); to all others of Keras one-hot (B, ..., units).
         metrics: Keras metrics, names or configs; None are the kind's own metrics. Copies and labels
             as for `loss`.
         weight: Factor of this task's loss, unless `compile(loss_weights=...)` gives another.

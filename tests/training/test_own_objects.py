@@ -189,6 +189,18 @@ def test_a_copy_goes_through_whatever_an_object_holds():
     assert copied.function.__self__ is copied.by_name["loss"]
     copied.reset_state()
     assert [float(v) for v in copied.variables] == [0.0] * 4
+    copied.parts.append(Above(0.3))
+    assert (len(copied.variables), len(metric.variables)) == (6, 4)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="replicas are TensorFlow's")
+def test_a_metric_of_two_replicas_counts_all_rows(mirrored):
+    metric = Above(threshold=0.2)
+    with mirrored.scope():
+        model = own_heads(["a"], {"a": LOGITS}).model
+        model.compile("sgd", metrics=[metric])
+    logs = evaluate(model)
+    assert logs["a_above"] == pytest.approx(np.mean(PROBABILITIES > 0.2))
 
 
 # --- files ---
