@@ -80,9 +80,9 @@ def test_each_fault_is_found(faulty, capsys):
 def test_an_input_that_only_another_signature_lists_is_not_fed(tmp_path):
     """Signatures are asked together where that changes no answer."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        x, hidden = (tf.compat.v1.placeholder(tf.float32, [None], name) for name in ("x", "hidden"))
+        x, unread, hidden = (tf.compat.v1.placeholder(tf.float32, [None]) for _ in range(3))
         outputs = {"fine": x + 1.0, "whole": hidden * 1.0, "lacking": hidden * 2.0}
-        inputs = {"fine": {"x": x}, "whole": {"hidden": hidden}, "lacking": {}}
+        inputs = {"fine": {"x": x}, "whole": {"hidden": hidden}, "lacking": {"x": unread}}
         signatures = {
             name: tf.compat.v1.saved_model.predict_signature_def(inputs[name], {"y": output})
             for name, output in outputs.items()
@@ -90,13 +90,14 @@ def test_an_input_that_only_another_signature_lists_is_not_fed(tmp_path):
         builder = tf.compat.v1.saved_model.Builder(str(tmp_path / "1"))
         builder.add_meta_graph_and_variables(session, ["serve"], signatures)
         builder.save()
-    values = {"fine": {"x": np.ones(1, "f")}, "whole": {"hidden": np.ones(1, "f")}, "lacking": {}}
+    values = {"fine": {"x": np.ones(1, "f")}, "whole": {"hidden": np.ones(1, "f")}}
+    values["lacking"] = {"x": np.ones(1, "f")}
     answers = answer(tmp_path / "1", [Request(*pair) for pair in values.items()])
     fine, whole, lacking = answers
     np.testing.assert_array_equal(fine.outputs["y"], [2.0])
     np.testing.assert_array_equal(whole.outputs["y"], [1.0])
     assert lacking.error is not None
-    assert "hidden" in lacking.error
+    assert "Placeholder_2" in lacking.error
 
 
 def test_an_export_by_keras_alone_stores_its_variables_twice(tmp_path):
