@@ -98,12 +98,14 @@ class Standardization:
 
     def features(self, numbers: np.ndarray) -> np.ndarray:
         """The features, float32 (N, width), of float64 numbers (N,)."""
-        values = signed_log(numbers) if self.log else numbers
+        values = (signed_log(numbers) if self.log else numbers) - self.mean
+        values /= self.scale
         with np.errstate(over="ignore"):
-            values = ((values - self.mean) / self.scale).astype(np.float32)
-        missing = ~np.isfinite(values)  # also where float32 cannot hold the result
-        columns = [np.where(missing, np.float32(0), values), missing][: self.width]
-        return np.stack(columns, axis=-1).astype(np.float32)  # (N, 1 or 2)
+            standardized = values.astype(np.float32)
+        missing = ~np.isfinite(standardized)  # also where float32 cannot hold the result
+        standardized[missing] = 0
+        columns = [standardized, missing][: self.width]
+        return np.stack(columns, axis=-1, dtype=np.float32)  # (N, 1 or 2)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -84,7 +84,7 @@ def read_numbers(name: str, column: Any) -> np.ndarray:
         numbers = array.astype(np.float64)
     # NaN is not within either
     present = (np.abs(numbers) <= LARGEST) & (numbers != MISSING_INTEGER)
-    return np.where(present, numbers, np.nan)
+    return numbers if present.all() else np.where(present, numbers, np.nan)
 
 
 def read_categories(name: str, column: Any) -> tuple[Kind | None, Values]:
