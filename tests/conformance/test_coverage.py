@@ -49,4 +49,6 @@ def test_options_do_not_escape_what_the_plain_case_is_held_to() -> None:
     for public in {case.public for case in CASES if case.model is not None}:
         cases = [case for case in CASES if case.public == public]
         never = set.intersection(*(set(case.exempt) for case in cases))
-        assert never <= {"config", "slices", "seeds"}, public
+        # Rows of tables are up to data, graphs of one's own to the user.
+        others = set() if public.startswith(("layers.", "zoo.")) else {"trained"}
+        assert never <= {"config", "slices", "seeds"} | others, public

@@ -12,7 +12,7 @@ from keras_mtl import MultiTaskModel, Task, datasets, features, zoo
 from keras_mtl.datasets.dataset import Dataset
 from tests.conformance.case import Anew, Arrays, Case
 from tests.conformance.cases.layers import TASKS
-from tests.conformance.cases.tables import WITHOUT_MODEL
+from tests.conformance.cases.tables import NOT_ALL_ROWS, WITHOUT_MODEL
 from tests.conformance.draws import labels, numbers
 from tests.datasets import treebank_files
 from tests.datasets.census_files import write_files
@@ -38,7 +38,7 @@ def cases() -> Iterator[Case]:
         inputs=lambda rows, seed: census_table().encode(census_columns(rows)),
         raw=lambda rows, seed: census_columns(rows),
         labels=lambda rows, seed: first(census().train.labels, rows),
-        exempt=NO_CLASS,
+        exempt=NO_CLASS | NOT_ALL_ROWS,
     )
     yield Case(
         public="datasets.treebank.load",
@@ -48,7 +48,7 @@ def cases() -> Iterator[Case]:
         inputs=lambda rows, seed: treebank_table().encode(words(rows))["words"],
         raw=lambda rows, seed: words(rows),
         labels=lambda rows, seed: first(treebank().train.labels, rows),
-        exempt=NO_CLASS,
+        exempt=NO_CLASS | NOT_ALL_ROWS,
     )
     rows = datasets.Split({"age": [31.0, 45.0]}, {"bought": [1, 0]})
     yield record("Split", columns=rows.columns, labels=rows.labels)
