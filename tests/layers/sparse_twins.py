@@ -121,10 +121,11 @@ def twin(
         )
     assert isinstance(layer, SwitchFFN)
     factors = 1 + layer.jitter * (2 / 255 * BYTES[: len(x), : x.shape[1]].astype("float64") - 1)
+    alone = np.zeros((x.shape[1], 1))  # one expert has no router: all scores are 0
     return switch_ffn(
         x,
         networks,
-        weights["router/kernel"],
+        weights.get("router/kernel", alone),
         capacity_factor=layer.capacity_factor if training else layer.eval_capacity_factor,
         min_capacity=layer.min_capacity,
         jitter=factors if training and layer.jitter else None,
