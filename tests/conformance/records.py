@@ -2,7 +2,8 @@
 
     python -m tests.conformance.records
 
-writes the golden files of this version for the cases that have none; files are never rewritten.
+writes the golden files of this version for the cases that have none; from release 0.1.0 on, files
+are never rewritten.
 """
 
 import re
