@@ -15,6 +15,7 @@ from keras_mtl.checks import (
     check_rate,
     check_seed,
     check_units,
+    unsaved_arguments,
 )
 from keras_mtl.layers.initialization import (
     FlatStackInitializer,
@@ -278,10 +279,25 @@ class Experts(keras.layers.Layer):
 def expert_config(expert: Any) -> dict[str, Any] | None:
     """The configuration of a layer, or of what already is one; None stays None."""
     if isinstance(expert, keras.Layer):
+        _check_parts(expert)
         return keras.layers.serialize(expert)
     if expert is not None and not (isinstance(expert, dict) and "class_name" in expert):
         raise ValueError(f"Argument `expert` must be a layer or None. Received: expert={expert!r}")
     return expert
+
+
+def _check_parts(expert: keras.layers.Layer) -> None:
+    """Raises `ValueError` for a user's initializer, say, that would not be the same in a copy."""
+    kinds = keras.initializers.Initializer | keras.regularizers.Regularizer
+    for layer in expert._flatten_layers():
+        for attribute, value in vars(layer).items():
+            unsaved = unsaved_arguments(value) if isinstance(value, kinds) else []
+            if unsaved:
+                raise ValueError(
+                    "Argument `expert` must be a layer that its configuration tells all of: the "
+                    f"`get_config` of {type(value).__name__}, its `{attribute}`, must hold every "
+                    f"argument of its constructor. Received: no {', '.join(unsaved)} in it"
+                )
 
 
 def copies_of(

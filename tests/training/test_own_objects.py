@@ -294,6 +294,12 @@ def test_an_initializer_keeps_what_it_was_made_with(make, initializer):
         np.testing.assert_array_equal(ops.convert_to_numpy(kernel), 5.0)
 
 
+def test_a_layer_that_cannot_be_copied_is_refused_as_an_expert():
+    expert = keras.Sequential([keras.layers.Dense(2, kernel_initializer=Const(5.0))])
+    with pytest.raises(ValueError, match=r"Const, its `kernel_initializer`.*no value in it"):
+        Experts(3, expert=expert)
+
+
 def test_a_table_keeps_what_its_initializer_was_made_with():
     table = TabularFeatures(categorical=["city"], embeddings_initializer=Const(5.0))
     table.adapt({"city": np.array(["Rome", "Oslo"])})
