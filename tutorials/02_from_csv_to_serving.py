@@ -189,11 +189,11 @@ print(f"curl -X POST http://localhost:8501/v1/models/shop:predict -d '{json.dump
 # is the same as a layer.
 
 # %%
-served = tf.saved_model.load("export/shop/1").serve
-(kinds,), _ = served.concrete_functions[0].structured_input_signature
+served = tf.saved_model.load("export/shop/1")
+(kinds,), _ = served.serve.concrete_functions[0].structured_input_signature
 sent = json.loads(json.dumps(request))["instances"]
 feeds = {name: tf.constant([row[name] for row in sent], kind.dtype) for name, kind in kinds.items()}
-outputs = {name: tensor.numpy().tolist() for name, tensor in served(feeds).items()}
+outputs = {name: tensor.numpy().tolist() for name, tensor in served.serve(feeds).items()}
 predictions = [{name: outputs[name][i] for name in sorted(outputs)} for i in range(len(sent))]
 print(json.dumps({"predictions": predictions}).replace("{", "\n{"))
 
