@@ -164,7 +164,7 @@ class TaskMetric:
         if self._vectors or self._one_hot:
             labels, outputs = (_with_spread(x, weights) for x in (labels, outputs))
         if self._integer_weights:
-            weights = ops.cast(weights, self.metric.dtype)
+            weights = ops.cast(weights, "int32")
         self.metric.update_state(labels, outputs, sample_weight=weights)
 
     def results(self) -> dict[str, Any]:
