@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_mtl.api_export import keras_mtl_export
+from keras_mtl.features.embedding import table_of
 from keras_mtl.own_objects import as_config
 from keras_mtl.serving.onnx_model import export_onnx
 from keras_mtl.serving.saved_model import export_saved_model
@@ -101,8 +102,7 @@ class MultiTaskModel(SteppingModel):
     @property
     def features(self) -> Any | None:
         """The `TabularFeatures` table that the model is built on, or None."""
-        tables = [layer.table for layer in self.layers if hasattr(layer, "table")]
-        return tables[0] if tables else None
+        return table_of(self)
 
     # --- configuration ---
 
