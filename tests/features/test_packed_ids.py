@@ -8,7 +8,7 @@ import numpy as np
 import optree
 import pytest
 
-from keras_mtl import zoo
+from keras_mtl import MultiTaskModel, zoo
 from keras_mtl.features import Category, Numeric, Sequence, TabularEmbedding, TabularFeatures
 from keras_mtl.serving import signatures
 
@@ -237,6 +237,33 @@ def test_graphs_of_keras_alone_take_encoded_rows_without_a_warning():
     packed = table.encode(COLUMNS)
     model.fit(packed, LABELS["click"], verbose=0)
     np.testing.assert_allclose(model.predict(packed, verbose=0), model(packed), atol=1e-6)
+
+
+def nested(table):
+    """A model whose embeddings lie within another one."""
+    inner = keras.Model(table.inputs, table.embed())
+    inputs = {
+        name: keras.Input(x.shape[1:], name=name, dtype=x.dtype) for name, x in table.inputs.items()
+    }
+    heads = {"click": keras.layers.Dense(1, "sigmoid")(inner(inputs))}
+    return MultiTaskModel(inputs=inputs, outputs=heads, tasks=["click"])
+
+
+@pytest.mark.parametrize(("name", "bad"), BAD)
+def test_nested_models_refuse_ids_beyond_their_own_column(name, bad):
+    table = make_table()
+    x = changed(table.encode(COLUMNS), name, bad)
+    with pytest.raises(ValueError, match=rf"must hold ids in \[0, {PLACES[name][2]}\)"):
+        nested(table).predict(x, verbose=0)
+
+
+def test_nested_models_compare_and_name_their_table():
+    table = make_table()
+    other = make_table({**COLUMNS, "city": ["Oslo", "Oslo", "Rome", "Bern"]}).encode(COLUMNS)
+    model = nested(table)
+    assert model.features is table
+    with pytest.raises(ValueError, match="must be encoded by the model's own table"):
+        model.predict(other, verbose=0)
 
 
 def batches(*batch):
