@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_mtl.api_export import keras_mtl_export
+from keras_mtl.features.embedding import table_of
 from keras_mtl.own_objects import as_config
 from keras_mtl.serving.onnx_model import export_onnx
 from keras_mtl.serving.saved_model import export_saved_model
@@ -21,7 +22,13 @@ from keras_mtl.training.epochs import run_loop
 from keras_mtl.training.graph_inputs import inputs_within_limits
 from keras_mtl.training.groups import group_tasks
 from keras_mtl.training.heads import TrainingGraph
-from keras_mtl.training.inputs import prepare_inputs, row_count, unwrap
+from keras_mtl.training.inputs import (
+    check_encoded,
+    prepare_inputs,
+    row_count,
+    table_fingerprints,
+    unwrap,
+)
 from keras_mtl.training.label_check import LabelCheck
 from keras_mtl.training.layer_losses import separate_losses
 from keras_mtl.training.masked_batches import marked_batches
@@ -95,8 +102,7 @@ class MultiTaskModel(SteppingModel):
     @property
     def features(self) -> Any | None:
         """The `TabularFeatures` table that the model is built on, or None."""
-        tables = [layer.table for layer in self.layers if hasattr(layer, "table")]
-        return tables[0] if tables else None
+        return table_of(self)
 
     # --- configuration ---
 
@@ -238,6 +244,7 @@ class MultiTaskModel(SteppingModel):
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Predictions by task name; within a step, the logits that losses and metrics read."""
+        check_encoded(self.input, inputs)
         inputs = inputs_within_limits(self.input, unwrap(self.input, inputs))
         if is_stepping(self):
             return self._training_graph(inputs, training, mask)
@@ -330,7 +337,7 @@ class MultiTaskModel(SteppingModel):
                 *keras.utils.unpack_x_y_sample_weight(validation_data)
             )
         check_dataset_labels(self.tasks, validation_data)
-        validation_data = marked_batches(self.tasks, validation_data)
+        validation_data = self._marked_batches(validation_data)
         by_task = configuration.class_weights_by_task(self.tasks, class_weight)
         with self._class_weights.of_fit(self, by_task):
             return run_loop(
@@ -455,7 +462,7 @@ class MultiTaskModel(SteppingModel):
 
         A task that is trained on all rows also has its product with what it is given, `NAME_joint`.
         """
-        x = prepare_inputs(self.input, x, self.features)
+        x = self._marked_batches(prepare_inputs(self.input, x, self.features))
         if row_count(x) == 0:  # Keras has no answer to it
             return self.predict_on_batch(x)
         predictions = run_loop(
@@ -517,12 +524,15 @@ class MultiTaskModel(SteppingModel):
 
     def _prepare(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[Any, Any, Any]:
         """What is held in arrays, checked; datasets, which bring their own labels, stay."""
-        x = marked_batches(self.tasks, prepare_inputs(self.input, x, self.features))
+        x = self._marked_batches(prepare_inputs(self.input, x, self.features))
         check_dataset_labels(self.tasks, x)
         if y is not None or row_count(x) is not None:
             shapes = {name: output.shape for name, output in self.output.items()}
             y, sample_weight = prepare_arrays(self.tasks, shapes, x, y, sample_weight)
         return x, y, sample_weight
+
+    def _marked_batches(self, data: Any) -> Any:
+        return marked_batches(self.tasks, data, table_fingerprints(self.input))
 
     def _prepare_some(self, x: Any, *labels: Any) -> tuple[Any, Any, Any]:
         """As `_prepare`, and at least one row: Keras has no answer to none."""

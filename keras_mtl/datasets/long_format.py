@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from keras_mtl.checks import check_positive
-from keras_mtl.masked_numbers import masked_numbers
+from keras_mtl.masked_numbers import check_unmasked, masked_numbers
 
 
 def labels_from_long(rows: Any, tasks: Any, values: Any, num_rows: int) -> dict[str, np.ndarray]:
@@ -24,8 +24,8 @@ def labels_from_long(rows: Any, tasks: Any, values: Any, num_rows: int) -> dict[
         A dict of arrays (num_rows,), float32, in the order of the tasks' names or integers.
 
     Raises:
-        ValueError: If arguments are not of one length or kind, a row is out of range, or a task
-            has two labels in a row.
+        ValueError: If arguments are not of one length or kind, `rows` or `tasks` is masked somewhere,
+            a row is out of range, or a task has two labels in a row.
 
     Example:
 
@@ -34,6 +34,8 @@ def labels_from_long(rows: Any, tasks: Any, values: Any, num_rows: int) -> dict[
     {'art': [nan, nan, 1.0], 'maths': [1.0, nan, 0.0]}
     """
     num_rows = check_positive("num_rows", num_rows)
+    check_unmasked("Argument `rows`", rows)
+    check_unmasked("Argument `tasks`", tasks)
     names, task_of_label = np.unique(_tasks(tasks), return_inverse=True)
     row_of_label = _rows(rows, num_rows)
     numbers = masked_numbers("Argument `values`", values)

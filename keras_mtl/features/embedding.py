@@ -252,6 +252,25 @@ class TabularEmbedding(keras.layers.Layer):
         return cls(**{**config, "table": table})
 
 
+def embeddings_of(model: keras.Model) -> list[TabularEmbedding]:
+    """The model's embeddings of tables, also within nested models."""
+    return [layer for layer in model._flatten_layers() if isinstance(layer, TabularEmbedding)]
+
+
+def table_of(model: keras.Model) -> "TabularFeatures | None":
+    """The table that a model is built on; None where raw columns are not what it can be given.
+
+    A nested model's table counts where the outer model's inputs bear the names of packed values.
+    """
+    names = {tensor.name for tensor in model.inputs}
+    tables = (
+        layer.table
+        for layer in embeddings_of(model)
+        if layer in model.layers or layer.table.encoding.shapes().keys() <= names
+    )
+    return next(tables, None)
+
+
 def _inside(ids: Any, sizes: Any, unknown: Any) -> Any:
     """The ids; `unknown` for those outside [0, sizes), which are rows of other columns."""
     inside = ops.logical_and(ids >= 0, ids < sizes)

@@ -10,7 +10,7 @@ from keras_mtl.features.columns import Category, Column, Numeric, Sequence, Voca
 from keras_mtl.features.fingerprint import fingerprint
 from keras_mtl.features.ngrams import NgramBuckets
 from keras_mtl.features.numerics import Bins, Standardization
-from keras_mtl.features.packed_columns import PackedColumns
+from keras_mtl.features.packed_columns import PackedColumns, pack
 from keras_mtl.features.reading import (
     check_kind,
     read_categories,
@@ -112,8 +112,7 @@ class Encoding:
         """The packed arrays of a dict of arrays or a DataFrame."""
         raw = select(data, [column.name for column in self.columns])
         rows = len(raw[self.columns[0].name])
-        packed = PackedColumns()
-        packed.fingerprint = self.fingerprint
+        packed: dict[str, np.ndarray] = {}
         if self.categorical:
             packed["categorical"] = np.empty((rows, len(self.categorical)), np.int32)
             for position, column in enumerate(self.categorical):
@@ -128,7 +127,7 @@ class Encoding:
             packed["numeric"] = np.concatenate(features, axis=1)
         for sequence in self.sequences:
             packed[sequence.name] = self._padded_ids(sequence, raw[sequence.name])
-        return packed
+        return pack(packed, self.fingerprint)
 
     def _ids(self, column: Column, raw: Any) -> np.ndarray:
         if column.name in self.bins:

@@ -8,6 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
+# Keras exports no class of functional models alone.
+from keras.src.models.functional import Functional
+
 from keras_mtl.features.embedding import TabularEmbedding
 from keras_mtl.layers.joined_sequences import JoinedSequences
 from keras_mtl.layers.position_embedding import PositionEmbedding
@@ -65,7 +68,7 @@ class IdLimits:
 
 def id_limits(tensor: keras.KerasTensor) -> IdLimits | None:
     """The limits of the ids that the model's input `tensor` holds; None where none reads it so."""
-    found = [limits for node in _readers(tensor) for limits in _limits_of_reader(node, tensor)]
+    found = [limits for reader in _readers(tensor) for limits in _limits_of_reader(*reader)]
     if not found:
         return None
     sizes = reduce(np.minimum, [limits.sizes for limits in found])
@@ -74,7 +77,7 @@ def id_limits(tensor: keras.KerasTensor) -> IdLimits | None:
 
 def tables_of(tensor: keras.KerasTensor) -> list[Any]:
     """The tables whose packed values the model's input `tensor` holds."""
-    operations = (node.operation for node in _readers(tensor))
+    operations = (node.operation for node, _ in _readers(tensor))
     return [layer.table for layer in operations if isinstance(layer, TabularEmbedding)]
 
 
@@ -102,16 +105,31 @@ def longest_sequence(tensor: keras.KerasTensor) -> int | None:
         node.operation.max_length
         if isinstance(node.operation, PositionEmbedding)
         else longest_sequence(node.outputs[0])
-        for node in _readers(tensor)
+        for node, _ in _readers(tensor)
         if isinstance(node.operation, (PositionEmbedding, *SAME_LENGTH))
     ]
     return min((length for length in lengths if length is not None), default=None)
 
 
-def _readers(tensor: keras.KerasTensor) -> Iterator[Any]:
+def _readers(tensor: keras.KerasTensor) -> Iterator[tuple[Any, keras.KerasTensor]]:
+    """Nodes that read `tensor`, each with what it reads: within a nested model, its own input."""
     for node in tensor._keras_history.operation._outbound_nodes:
-        if any(x is tensor for x in node.input_tensors):
-            yield node
+        if not any(x is tensor for x in node.input_tensors):
+            continue
+        yield node, tensor
+        if isinstance(node.operation, Functional):
+            for inner in _inner_inputs(node, tensor):
+                yield from _readers(inner)
+
+
+def _inner_inputs(node: Any, tensor: keras.KerasTensor) -> list[keras.KerasTensor]:
+    """The inputs of a nested model that are given `tensor`: by name in a dict, else by place."""
+    arguments = (*node.arguments.args, *node.arguments.kwargs.values())
+    outer, inner = arguments[0], node.operation.input
+    if isinstance(outer, Mapping) and isinstance(inner, Mapping):
+        return [inner[name] for name, x in outer.items() if x is tensor and name in inner]
+    places = zip(keras.tree.flatten(outer), keras.tree.flatten(inner), strict=False)
+    return [own for x, own in places if x is tensor]
 
 
 def within_limits(

@@ -9,6 +9,7 @@ from keras_mtl.features.resolution import (
     are_whole,
     as_float32,
     example_dtype,
+    in_float32,
     resolves_standardized,
 )
 
@@ -44,10 +45,9 @@ class Moments:
         return signed_log(numbers) if self.log else numbers
 
     def _rounding(self, numbers: np.ndarray, values: np.ndarray) -> float:
-        rounded = as_float32(numbers)
-        if np.array_equal(rounded, numbers):
+        if in_float32(numbers):
             return 0.0
-        return float(np.abs(self._transformed(rounded) - values).max())
+        return float(np.abs(self._transformed(as_float32(numbers)) - values).max())
 
     def merge(self, other: "Moments") -> None:
         """Adds what `other` has seen."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_mtl.features.numerics import Bins
-from keras_mtl.features.resolution import ROWS, are_whole, as_float32, example_dtype
+from keras_mtl.features.resolution import ROWS, are_whole, as_float32, example_dtype, in_float32
 
 # exact up to twice as many distinct values
 CAPACITY = 2**17
@@ -22,6 +22,8 @@ class QuantileSummary:
         self.capacity = capacity
         self.values: np.ndarray = np.empty(0, np.float64)
         self.counts: np.ndarray = np.empty(0, np.float64)
+        self.whole = True
+        self.in_float32 = True
         self._pending: list[np.ndarray] = []
 
     def update(self, numbers: np.ndarray) -> None:
@@ -35,6 +37,8 @@ class QuantileSummary:
         """Adds what `other` has seen."""
         other.fold()
         self.fold()
+        self.whole &= other.whole
+        self.in_float32 &= other.in_float32
         self._add(other.values, other.counts)
 
     def fold(self) -> None:
@@ -42,6 +46,9 @@ class QuantileSummary:
         if self._pending:
             values, counts = np.unique(np.concatenate(self._pending), return_counts=True)
             self._pending = []
+            # of all values: a reduction drops some
+            self.whole &= are_whole(values)
+            self.in_float32 &= in_float32(values)
             self._add(values, counts.astype(np.float64))
 
     def _add(self, values: np.ndarray, counts: np.ndarray) -> None:
@@ -78,8 +85,7 @@ class QuantileSummary:
         exact = np.array(edges)  # (E,)
         lower = np.minimum(exact, as_float32(exact))
         moves = np.searchsorted(self.values, lower) != np.searchsorted(self.values, exact)
-        in_float32 = np.array_equal(as_float32(self.values), self.values)
-        settled = np.where(moves & (not in_float32), exact, lower)
+        settled = np.where(moves & (not self.in_float32), exact, lower)
         return settled if np.all(np.diff(settled) > 0) else exact
 
     def finish(self, bins: int | tuple[float, ...]) -> Bins:
@@ -87,8 +93,9 @@ class QuantileSummary:
         edges = self.edges(bins) if isinstance(bins, int) else self.settle(bins)
         exact = Bins(tuple(edges.tolist()))
         moved = exact.ids(self.values) != exact.ids(as_float32(self.values))
-        resolved = bool(self.counts[moved].sum() <= ROWS * self.counts.sum())
-        return Bins(exact.edges, example_dtype(resolved, are_whole(self.values)))
+        few = bool(self.counts[moved].sum() <= ROWS * self.counts.sum())
+        resolved = self.in_float32 if self.whole else few
+        return Bins(exact.edges, example_dtype(resolved, self.whole))
 
 
 def _last_of_bin(counts: np.ndarray, bins: int) -> np.ndarray:

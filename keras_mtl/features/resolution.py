@@ -7,17 +7,21 @@ import numpy as np
 # in which an example holds a column; None: in no type that it has
 ExampleDtype: TypeAlias = Literal["float32", "int64"] | None
 
-# of standardised numbers, relative where they are beyond 1
-TOLERANCE = 1e-6
-# of those with fractions, for which an example has no wider type: 300.1 +- 5 is off by 3e-6
-FRACTIONS_TOLERANCE = 1e-4
-# share of rows that may change their bin: of a continuous column a few lie beside an edge
+# of standardised numbers with fractions, relative where they are beyond 1: an example has no wider
+# type for them, and 300.1 +- 5 is off by 3e-6
+TOLERANCE = 1e-4
+# share of rows with fractions that may change their bin: a few lie beside an edge
 ROWS = 1e-4
 
 
 def as_float32(numbers: np.ndarray) -> np.ndarray:
     """The float64 numbers that come back from float32."""
     return numbers.astype(np.float32).astype(np.float64)
+
+
+def in_float32(numbers: np.ndarray) -> bool:
+    """Whether float32 holds all numbers as they are."""
+    return np.array_equal(as_float32(numbers), numbers)
 
 
 def are_whole(numbers: np.ndarray) -> bool:
@@ -35,6 +39,8 @@ def example_dtype(resolved: bool, whole: bool) -> ExampleDtype:
 def resolves_standardized(rounding: float, mean: float | None, scale: float, whole: bool) -> bool:
     """Whether (x - mean) / scale is the same, to a tolerance, where x is rounded to float32.
 
+    Whole numbers, which an example can hold as integers, must not be rounded at all.
+
     Args:
         rounding: The most that rounding changed a value x that was seen.
         mean: of the values. Those beyond twice of it are so large, once standardised, that rounding
@@ -43,6 +49,8 @@ def resolves_standardized(rounding: float, mean: float | None, scale: float, who
         scale: of the values.
         whole: Whether all values are integers.
     """
+    if whole:
+        return rounding == 0
     if mean is not None:
         rounding = min(rounding, float(np.finfo(np.float32).eps) * abs(mean))
-    return rounding <= (TOLERANCE if whole else FRACTIONS_TOLERANCE) * scale
+    return rounding <= TOLERANCE * scale

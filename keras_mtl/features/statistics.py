@@ -44,7 +44,7 @@ class ValueCounts:
                         f"Received: {value}"
                     )
                 if value is not None:
-                    self.counts[to_text(value) if isinstance(value, bytes) else value] += count
+                    self.counts[_uniform(value)] += count
 
     def merge(self, other: "ValueCounts") -> None:
         """Adds what `other` has seen."""
@@ -62,6 +62,13 @@ class ValueCounts:
         vocabulary = self.spec.vocabulary(self.kind or "string", values)
         self.markers.warn(self.spec.name)
         return vocabulary
+
+
+def _uniform(value: Any) -> Value:
+    """Text of bytes, integers of booleans: equal values in one form, in files and fingerprints."""
+    if isinstance(value, bytes):
+        return to_text(value)
+    return int(value) if isinstance(value, bool) else value
 
 
 class TableStatistics:

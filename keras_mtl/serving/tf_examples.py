@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_mtl.features.resolution import are_whole
 from keras_mtl.features.table import TabularFeatures
 from keras_mtl.features.values import MISSING_INTEGER
 
@@ -20,8 +21,8 @@ Tensors = dict[str, Any]
 def parser_of_columns(table: TabularFeatures) -> Callable[[Any], Tensors] | None:
     """Serialized examples (B,) -> a table's raw columns; an absent feature is a missing value.
 
-    An example holds floats as float32. A column of numbers that float32 does not resolve is read as
-    int64 where its values are whole. Where they are not, there is no parser, and a warning says so.
+    An example holds floats as float32. A column of whole numbers that float32 would round is read
+    as int64. Where float32 does not resolve fractions, there is no parser, and a warning says so.
     """
     import tensorflow as tf
 
@@ -78,14 +79,24 @@ def held_in_examples(table: TabularFeatures, columns: Mapping[str, np.ndarray]) 
     """Raw columns as `parser_of_columns` reads them: integers where float32 does not do."""
     dtypes = table.encoding.example_dtypes
     return {
-        name: _whole_numbers(column) if dtypes.get(name) == "int64" else column
+        name: _whole_numbers(name, column) if dtypes.get(name) == "int64" else column
         for name, column in columns.items()
     }
 
 
-def _whole_numbers(numbers: np.ndarray) -> np.ndarray:
+def _whole_numbers(name: str, numbers: np.ndarray) -> np.ndarray:
+    """Integers of whole numbers, the smallest one of what is missing."""
     missing = np.isnan(numbers)
+    if not are_whole(numbers[~missing]):
+        raise ValueError(
+            f"Column `{name}` must hold whole numbers of 64 bits, as `adapt` saw: the signature "
+            f"{EXAMPLES!r} reads it as int64. Received: {_first_fraction(numbers[~missing])}"
+        )
     return np.where(missing, MISSING_INTEGER, np.where(missing, 0, numbers).astype(np.int64))
+
+
+def _first_fraction(numbers: np.ndarray) -> float:
+    return next(number for number in numbers.tolist() if not are_whole(np.array(number)))
 
 
 def as_examples(columns: Mapping[str, np.ndarray]) -> np.ndarray:

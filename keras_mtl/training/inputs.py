@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_mtl.checks import did_you_mean
 from keras_mtl.features.input_limits import id_limits, tables_of
-from keras_mtl.features.packed_columns import PackedColumns
+from keras_mtl.features.packed_columns import fingerprint_of
 from keras_mtl.masked_numbers import check_unmasked
 
 
@@ -24,8 +24,7 @@ def prepare_inputs(expected: Any, x: Any, table: Any = None) -> Any:
     Raises:
         ValueError: If an input is not there, or is not of the kind or shape that the model reads.
     """
-    if isinstance(x, PackedColumns):
-        _check_table(expected, x)
+    check_encoded(expected, x)
     tensors = _by_name(expected)
     _check_dataset(tensors, x, table)
     if len(tensors) > 1 and hasattr(x, "columns"):  # a DataFrame
@@ -176,14 +175,25 @@ def _holds_values(value: Any) -> bool:
     return isinstance(value, np.ndarray) or on_jax or hasattr(value, "numpy")
 
 
-def _check_table(expected: Any, x: PackedColumns) -> None:
+def table_fingerprints(expected: Any) -> frozenset[str]:
+    """Fingerprints of the tables whose packed values the model's own inputs hold."""
+    return frozenset(t.fingerprint for i in keras.tree.flatten(expected) for t in tables_of(i))
+
+
+def check_encoded(expected: Any, x: Any) -> None:
+    """As `check_table`, of a model with the inputs `expected`; other dicts cost nothing."""
+    if fingerprint_of(x) is not None:
+        check_table(table_fingerprints(expected), x)
+
+
+def check_table(fingerprints: frozenset[str], x: Any) -> None:
     """Raises `ValueError` where another table than the model's own encoded `x`."""
-    tables = {t.fingerprint for i in keras.tree.flatten(expected) for t in tables_of(i)}
-    if x.fingerprint is not None and tables and x.fingerprint not in tables:
+    fingerprint = fingerprint_of(x)
+    if fingerprint is not None and fingerprints and fingerprint not in fingerprints:
         raise ValueError(
             "Argument `x` must be encoded by the model's own table, `model.features.encode(...)`: "
             "another one gives the same values other ids. Received: x encoded by the table of "
-            f"fingerprint {x.fingerprint}, where the model's has {', '.join(sorted(tables))}"
+            f"fingerprint {fingerprint}, where the model's has {', '.join(sorted(fingerprints))}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Batches of generators and `PyDataset`s, in which Keras would drop the masks of masked arrays."""
+"""Batches of generators and `PyDataset`s, of which Keras would drop masks and fingerprints."""
 
 from collections.abc import Mapping, Sequence
 from types import GeneratorType
@@ -9,14 +9,23 @@ import numpy as np
 
 from keras_mtl.masked_numbers import check_unmasked
 from keras_mtl.task import Task
+from keras_mtl.training.inputs import check_table
 from keras_mtl.training.labels import fill_labels
 
 
-def marked_batches(tasks: Sequence[Task], data: Any) -> Any:
-    """`data` with masked labels marked missing, batch by batch; what holds no NumPy stays."""
+def marked_batches(tasks: Sequence[Task], data: Any, fingerprints: frozenset[str]) -> Any:
+    """`data` with masked labels marked missing, batch by batch; what holds no NumPy stays.
+
+    Args:
+        tasks: The model's tasks.
+        data: What `fit` takes.
+        fingerprints: of the model's tables; rows that another one encoded are refused.
+    """
     if isinstance(data, GeneratorType):
-        return (_marked(tasks, batch) for batch in data)
-    return MarkedBatches(tasks, data) if isinstance(data, keras.utils.PyDataset) else data
+        return (_marked(tasks, batch, fingerprints) for batch in data)
+    if isinstance(data, keras.utils.PyDataset):
+        return MarkedBatches(tasks, data, fingerprints)
+    return data
 
 
 class MarkedBatches(keras.utils.PyDataset):
@@ -25,14 +34,17 @@ class MarkedBatches(keras.utils.PyDataset):
     Args:
         tasks: The model's tasks.
         data: What gives the batches.
+        fingerprints: of the model's tables.
     """
 
-    def __init__(self, tasks: Sequence[Task], data: keras.utils.PyDataset) -> None:
+    def __init__(
+        self, tasks: Sequence[Task], data: keras.utils.PyDataset, fingerprints: frozenset[str]
+    ) -> None:
         super().__init__(data.workers, data.use_multiprocessing, data.max_queue_size)
-        self._tasks, self._data = list(tasks), data
+        self._tasks, self._data, self._fingerprints = list(tasks), data, fingerprints
 
     def __getitem__(self, index: int) -> Any:
-        return _marked(self._tasks, self._data[index])
+        return _marked(self._tasks, self._data[index], self._fingerprints)
 
     @property
     def num_batches(self) -> int | None:
@@ -48,11 +60,12 @@ class MarkedBatches(keras.utils.PyDataset):
         self._data.on_epoch_end()
 
 
-def _marked(tasks: Sequence[Task], batch: Any) -> Any:
+def _marked(tasks: Sequence[Task], batch: Any, fingerprints: frozenset[str]) -> Any:
     """A batch without masks; those of inputs and of weights are refused."""
+    check_table(fingerprints, batch[0] if isinstance(batch, tuple) and batch else batch)
     if not isinstance(batch, tuple) or not any(map(_is_masked, keras.tree.flatten(batch))):
         return batch
-    x, y, *weights = batch
+    x, y, *weights = (*batch, None) if len(batch) == 1 else batch
     for what, part in (("Inputs", x), *(("Sample weights", weight) for weight in weights)):
         keras.tree.map_structure(lambda array, what=what: check_unmasked(what, array), part)
     if isinstance(y, Mapping):

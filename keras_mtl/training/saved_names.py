@@ -16,6 +16,7 @@ from keras.src.ops.core import Unstack
 from keras.src.ops.numpy import GetItem, Split, Take
 
 from keras_mtl.features import saved_fingerprint
+from keras_mtl.features.embedding import embeddings_of
 from keras_mtl.layers.task_output import TaskOutput
 
 _KEY = "names"
@@ -69,7 +70,8 @@ def check_file(model: Any, filepath: Any, skip_mismatch: bool) -> None:
     names = _names(model)
     _compare_tasks(names["tasks"], reader.names["tasks"])
     if not skip_mismatch:
-        saved_fingerprint.compare(names["tables"], reader.names["tables"])
+        # Older files list a table once per embedding.
+        saved_fingerprint.compare(names["tables"], sorted({*reader.names["tables"]}))
 
 
 class _Reader(keras.layers.Layer):
@@ -85,8 +87,8 @@ class _Reader(keras.layers.Layer):
 def _names(model: Any) -> dict[str, Any]:
     """Tasks and where they read in stacks, and the fingerprints of tables."""
     tasks = {task.name: _places(model.output[task.name]) for task in model.tasks}
-    tables = {layer.table for layer in model._flatten_layers() if hasattr(layer, "table")}
-    return {"tasks": tasks, "tables": sorted(table.fingerprint for table in tables)}
+    tables = {layer.table.fingerprint for layer in embeddings_of(model)}
+    return {"tasks": tasks, "tables": sorted(tables)}
 
 
 def _compare_tasks(tasks: Mapping[str, list[int]], saved: Mapping[str, list[int]]) -> None:

@@ -74,3 +74,19 @@ def test_what_does_not_fit_is_refused(arguments, match):
 
 def test_no_labels_are_no_tasks():
     assert labels_from_long([], [], [], num_rows=3) == {}
+
+
+HIDDEN = [False, True]
+
+
+@pytest.mark.parametrize(
+    ("rows", "tasks"),
+    [
+        (np.ma.array([0, 1], mask=HIDDEN), ["a", "a"]),
+        ([0, 1], np.ma.array(["a", "b"], mask=HIDDEN)),
+        ([0, 1], np.ma.array([1, 2], mask=HIDDEN)),
+    ],
+)
+def test_masked_rows_and_tasks_are_refused(rows, tasks):
+    with pytest.raises(ValueError, match=r"must have no masked entries.*Received: 1 masked"):
+        labels_from_long(rows, tasks, [1, 0], num_rows=2)

@@ -89,3 +89,13 @@ def test_fingerprint_leaves_out_how_values_are_embedded():
 def test_fingerprint_needs_adapt():
     with pytest.raises(ValueError, match="`adapt` must be called first"):
         _ = TabularFeatures(categorical=["city"]).fingerprint
+
+
+@pytest.mark.parametrize(("column", "rows"), [(Category, (-1,)), (Sequence, (2, 2))])
+def test_fingerprint_takes_booleans_for_integers(column, rows):
+    flags = np.array([True, False, True, True]).reshape(rows)
+    boolean, integer = (
+        TabularFeatures([column("flag")]).adapt({"flag": values}) for values in (flags, flags * 1)
+    )
+    assert boolean.fingerprint == integer.fingerprint
+    assert [type(value) for value in boolean.vocabulary("flag")] == [int, int]

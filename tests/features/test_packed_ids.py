@@ -8,7 +8,7 @@ import numpy as np
 import optree
 import pytest
 
-from keras_mtl import zoo
+from keras_mtl import MultiTaskModel, zoo
 from keras_mtl.features import Category, Numeric, Sequence, TabularEmbedding, TabularFeatures
 from keras_mtl.serving import signatures
 
@@ -166,7 +166,11 @@ def test_rows_of_a_table_that_was_adapted_anew_are_refused(model):
         lambda: model.train_on_batch(other, LABELS),
         lambda: model.test_on_batch(other, LABELS),
         lambda: model.predict_on_batch(other),
-        lambda: model.predict(other.copy(), verbose=0),
+        lambda: model.predict(copy.copy(other), verbose=0),
+        lambda: model(other),
+        lambda: model.fit(batches(other, LABELS), steps_per_epoch=1, verbose=0),
+        lambda: model.predict(batches(other), steps=1, verbose=0),
+        lambda: model.evaluate(Batches(other, LABELS), verbose=0),
     ]
     for call in calls:
         with pytest.raises(ValueError, match="must be encoded by the model's own table"):
@@ -192,12 +196,11 @@ def test_one_packed_input_is_compared_too():
 @pytest.mark.parametrize(
     "copied",
     [
-        lambda packed: packed.copy(),
         copy.copy,
         copy.deepcopy,
         lambda packed: pickle.loads(pickle.dumps(packed)),
     ],
-    ids=["copy", "copy.copy", "deepcopy", "pickle"],
+    ids=["copy", "deepcopy", "pickle"],
 )
 def test_copies_keep_arrays_and_fingerprint(copied):
     table = make_table()
@@ -234,6 +237,81 @@ def test_graphs_of_keras_alone_take_encoded_rows_without_a_warning():
     packed = table.encode(COLUMNS)
     model.fit(packed, LABELS["click"], verbose=0)
     np.testing.assert_allclose(model.predict(packed, verbose=0), model(packed), atol=1e-6)
+
+
+def nested(table):
+    """A model whose embeddings lie within another one."""
+    inner = keras.Model(table.inputs, table.embed())
+    inputs = {
+        name: keras.Input(x.shape[1:], name=name, dtype=x.dtype) for name, x in table.inputs.items()
+    }
+    heads = {"click": keras.layers.Dense(1, "sigmoid")(inner(inputs))}
+    return MultiTaskModel(inputs=inputs, outputs=heads, tasks=["click"])
+
+
+@pytest.mark.parametrize(("name", "bad"), BAD)
+def test_nested_models_refuse_ids_beyond_their_own_column(name, bad):
+    table = make_table()
+    x = changed(table.encode(COLUMNS), name, bad)
+    with pytest.raises(ValueError, match=rf"must hold ids in \[0, {PLACES[name][2]}\)"):
+        nested(table).predict(x, verbose=0)
+
+
+def test_nested_models_compare_and_name_their_table():
+    table = make_table()
+    other = make_table({**COLUMNS, "city": ["Oslo", "Oslo", "Rome", "Bern"]}).encode(COLUMNS)
+    model = nested(table)
+    assert model.features is table
+    with pytest.raises(ValueError, match="must be encoded by the model's own table"):
+        model.predict(other, verbose=0)
+
+
+def batches(*batch):
+    while True:
+        yield batch
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, *batch):
+        super().__init__()
+        self.batch = batch
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return self.batch
+
+
+@pytest.mark.parametrize("make", [batches, Batches])
+def test_batches_of_encoded_rows_are_taken(model, make):
+    packed = model.features.encode(COLUMNS)
+    expected = model.predict(packed, verbose=0)["click"]
+    history = model.fit(
+        make(packed, LABELS),
+        steps_per_epoch=2,
+        validation_data=make(packed, LABELS),
+        validation_steps=2,
+        verbose=0,
+    )
+    assert np.isfinite(history.history["val_loss"]).all()
+    loss = model.evaluate(make(packed, LABELS), steps=2, verbose=0, return_dict=True)["loss"]
+    np.testing.assert_allclose(loss, history.history["val_loss"][0], rtol=1e-6)
+    predictions = model.predict(make(packed), steps=1, verbose=0)["click"]
+    np.testing.assert_allclose(predictions, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [batches, Batches])
+def test_graphs_of_keras_alone_take_batches_of_encoded_rows(make):
+    table = make_table()
+    model = keras.Model(table.inputs, keras.layers.Dense(1)(table.embed()))
+    model.compile("sgd", "mse")
+    packed, labels = table.encode(COLUMNS), LABELS["click"]
+    assert model.fit(make(packed, labels), steps_per_epoch=2, verbose=0).history["loss"]
+    loss = model.evaluate(make(packed, labels), steps=2, verbose=0)
+    np.testing.assert_allclose(loss, model.evaluate(packed, labels, verbose=0), rtol=1e-6)
+    predictions = model.predict(make(packed), steps=1, verbose=0)
+    np.testing.assert_allclose(predictions, model(packed), atol=1e-6)
 
 
 @tensorflow_only

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_mtl import zoo
 from keras_mtl.features import Category, Numeric, TabularFeatures
+from keras_mtl.features.quantiles import QuantileSummary
 from keras_mtl.serving import check_export
 from keras_mtl.serving.signatures import signature_functions
 
@@ -83,6 +84,13 @@ def test_fractions_that_float32_does_not_resolve_leave_examples_out_and_say_so()
         (Numeric("x", transform="log"), 1.7e9 + np.arange(0, 300, 10), "int64"),
         (Numeric("x"), 1.7e9 + np.arange(0, 300, 10), "int64"),
         (Numeric("x"), (1.7e18 + 1e9 * np.arange(30)).astype("int64"), "int64"),
+        (Numeric("x"), np.array([0, 2**24]), "float32"),
+        (Numeric("x"), np.array([0, 2**24 + 1]), "int64"),
+        (Numeric("x"), np.array([-(2**24) - 1, 2**24 + 1]), "int64"),
+        (Numeric("x"), np.array([2.0**24 + 1, 0.5]), "float32"),
+        (Numeric("x", transform="log"), np.array([0, 2**24 + 1]), "int64"),
+        (Numeric("x", bins=[5.0]), np.array([0, 2**24]), "float32"),
+        (Numeric("x", bins=[5.0]), np.array([0, 2**24 + 1]), "int64"),
         (Numeric("x", bins=8), RNG.normal(size=5000), "float32"),
         (Numeric("x", bins=8), 1.7e9 + np.arange(0, 300, 10), "int64"),
         (Numeric("x", bins=8), 1.7e9 + np.arange(0, 300, 10) + 0.3, None),
@@ -96,6 +104,21 @@ def test_the_type_in_which_examples_hold_a_column(column, values, dtype):
         table.encode({"x": values}).values(), table.encode({"x": held}).values(), strict=True
     ):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+
+
+def test_bins_remember_the_whole_numbers_that_a_reduction_drops():
+    summary = QuantileSummary(capacity=4)
+    summary.update(np.array([2.0**24 + 1, *range(100)]))
+    summary.fold()
+    assert 2.0**24 + 1 not in summary.values
+    assert summary.finish(2).example_dtype == "int64"
+
+
+def test_samples_with_fractions_of_a_column_read_as_integers_are_refused(tmp_path):
+    samples = {**DATA, "time": DATA["time"] + np.where(np.arange(ROWS) == 3, 0.5, 0)}
+    with pytest.raises(ValueError, match=r"Column `time` must hold whole.*Received: 1700000030.5"):
+        build(DATA).export(tmp_path / "1", verbose=False, samples=samples)
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_export_with_such_columns_passes_its_check(tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from keras_mtl import MultiTaskModel, features, zoo
+from keras_mtl.training import saved_names
 
 ROWS = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
 LABELS = {name: np.arange(8) % 2 for name in ("click", "like")}
@@ -209,6 +210,52 @@ def test_skip_mismatch_skips_the_other_table_alone(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         new.get_layer("bottom").get_weights()[0], old.get_layer("bottom").get_weights()[0]
     )
+
+
+def two_embeddings(seed: int = 0) -> MultiTaskModel:
+    return zoo.single_task(
+        table_of("aaabbc"), ["click", "like"], hidden_units=3, tower_units=2, seed=seed
+    )
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_weights_of_two_embeddings_of_one_table_load_after_a_reload(
+    form: str, tmp_path: Path
+) -> None:
+    old = two_embeddings()
+    reloaded = keras.saving.load_model(saved(old, tmp_path / "model.keras"))
+    for source, target in ((reloaded, two_embeddings(7)), (two_embeddings(7), reloaded)):
+        target.load_weights(saved(source, tmp_path / form))
+        for weight, value in zip(target.get_weights(), source.get_weights(), strict=True):
+            np.testing.assert_array_equal(weight, value)
+
+
+def test_files_that_list_a_table_per_embedding_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = saved_names._names(two_embeddings())
+    twice = names | {"tables": names["tables"] * 2}
+    with monkeypatch.context() as patch:
+        patch.setattr(saved_names, "_names", lambda model: twice)
+        path = saved(two_embeddings(), tmp_path / "a.weights.h5")
+    two_embeddings(7).load_weights(path)
+
+
+class Lookup(keras.layers.Layer):
+    """A layer of a user's own, whose table is none of ours."""
+
+    table = "words"
+
+    def call(self, x: Any) -> Any:
+        return x
+
+
+def test_a_layer_of_ones_own_may_have_a_table(tmp_path: Path) -> None:
+    inputs = keras.Input((4,), name="features")
+    heads = {"click": keras.layers.Dense(1, "sigmoid")(Lookup()(inputs))}
+    model = MultiTaskModel(inputs=inputs, outputs=heads, tasks=["click"])
+    assert model.features is None
+    model.load_weights(saved(model, tmp_path / "a.weights.h5"))
 
 
 @KERAS_ADDS
