@@ -186,7 +186,8 @@ print(f"curl -X POST http://localhost:8501/v1/models/shop:predict -d '{json.dump
 # The answer. We let the export itself give it, fed with what the request says, which is what the
 # server does. `serve` takes a dict by column, whatever a column is called (`zip-code`, `class`), and
 # tells in which dtype it wants each. `keras.layers.TFSMLayer("export/shop/1", call_endpoint="serve")`
-# is the same as a layer.
+# is the same as a layer; columns that float32 does not resolve, such as time stamps, need
+# `dtype="float64"` there.
 
 # %%
 served = tf.saved_model.load("export/shop/1")

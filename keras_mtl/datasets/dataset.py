@@ -18,9 +18,9 @@ class Split:
 
     Args:
         columns: dict of arrays by column name, each (B,) (a column of lists holds a list a row), or
-            of packed features, one array (B, D); also a data frame.
+            of packed features, one array (B, D); also a data frame or an Arrow table.
         labels: dict of arrays by task name, each (B,), (B, units), or (B, S) with a label per
-            entry of a sequence; also a data frame. NaN, or -1 among integers, is a missing label.
+            entry of a sequence; also a data frame or an Arrow table. NaN, or -1 among integers, is a missing label.
             Row weights and groups that a `Task` names stand here, too.
 
     Raises:
@@ -113,12 +113,13 @@ class Dataset:
 
 
 def _arrays(argument: str, table: Any) -> dict[str, np.ndarray]:
-    """A dict or a data frame as a dict of arrays; `ValueError` for anything else, or nothing."""
-    columns = dict(table.items()) if hasattr(table, "items") else {}
+    """A dict, a data frame or an Arrow table as a dict of arrays, or else a `ValueError`."""
+    named = table if hasattr(table, "items") else _arrow_columns(table)
+    columns = dict(named.items())
     if not columns:
         raise ValueError(
-            f"Argument `{argument}` of a Split must be a dict of arrays by name, or a data frame, "
-            f"with at least one. Received: {argument}={table!r}"
+            f"Argument `{argument}` of a Split must be a dict of arrays by name, a data frame or "
+            f"an Arrow table, with at least one. Received: {argument}={table!r}"
         )
     arrays = {name: _array(values) for name, values in columns.items()}
     for name, array in arrays.items():
@@ -130,11 +131,16 @@ def _arrays(argument: str, table: Any) -> dict[str, np.ndarray]:
     return arrays
 
 
+def _arrow_columns(table: Any) -> dict[str, Any]:
+    return {name: table[name] for name in getattr(table, "column_names", ())}
+
+
 def _array(values: Any) -> np.ndarray:
-    """A column of a data frame, a list or an array as an array."""
+    """A column of a data frame or of Arrow, a list or an array as an array."""
     if isinstance(values, np.ndarray):
         return values
-    if hasattr(values, "to_numpy"):
+    # Arrow's own `to_numpy` refuses what it would have to copy; its columns have no `dtype`.
+    if hasattr(values, "to_numpy") and hasattr(values, "dtype"):
         array = values.to_numpy()
         # NumPy's integers and booleans have no NA; among its floats it is NaN.
         numbers = array.dtype.kind == "O" and getattr(values.dtype, "kind", "O") in "iufb"

@@ -91,7 +91,7 @@ def redrawn(initializer: Initializer, seed: int | None, **attributes: Any) -> In
     Args:
         initializer: What `get_initializer` returned.
         seed: Seed of the copy.
-        **attributes: What else is to differ, by the names that Keras' own initializers have.
+        **attributes: What else is to differ, for one of Keras' own, by name in its configuration.
     """
     if not isinstance(initializer, keras.initializers.Initializer):
         return initializer
@@ -100,9 +100,13 @@ def redrawn(initializer: Initializer, seed: int | None, **attributes: Any) -> In
         return type(initializer).from_config(config | ({"seed": seed} if "seed" in config else {}))
     if not hasattr(initializer, "seed"):
         return initializer  # what else it may draw from goes on, as in Keras
-    generator = {id(initializer.seed): None}  # its variable has no copy, and needs none
+    own = initializer.seed
+    # A generator's variable has no copy, and needs none.
+    generator = {id(own): None} if isinstance(own, keras.random.SeedGenerator) else None
     made = copy.deepcopy(initializer, generator)
-    vars(made).update(attributes, seed=seed)
+    # Keras' own keep what the user said under the second name, for their configuration.
+    said = {name: seed for name in ("seed", "_init_seed") if hasattr(made, name)}
+    vars(made).update(said)
     return made
 
 
@@ -147,18 +151,25 @@ class StackedInitializer(keras.initializers.Initializer):
         """Returns the stack: at once where the initializer allows it, else slice by slice."""
         if isinstance(self.initializer, StackedInitializer):
             return self.initializer(shape, dtype=dtype)
-        if isinstance(self.initializer, CONSTANT):
-            return redrawn(self.initializer, self.seed_of())(shape, dtype=dtype)
-        if self.slices is None and isinstance(self.initializer, keras.initializers.VarianceScaling):
-            # One draw, told which axes of the stack are a slice's own.
-            axes = fan_axes(self.initializer, len(shape))
-            return redrawn(self.initializer, self.seed_of(), **axes)(shape, dtype=dtype)
-        if self.slices is None and isinstance(self.initializer, SHAPE_FREE):
-            return redrawn(self.initializer, self.seed_of())(shape, dtype=dtype)
+        at_once = self._at_once(len(shape))
+        if at_once is not None:
+            return at_once(shape, dtype=dtype)
         numbers = self.slices or range(shape[0])
         drawn = (redrawn(self.initializer, self.seed_of(str(number))) for number in numbers)
         slices = [ops.convert_to_numpy(draw(shape[1:], dtype=dtype)) for draw in drawn]
         return ops.convert_to_tensor(np.stack(self._distinct(slices)), dtype=dtype)
+
+    def _at_once(self, rank: int) -> Initializer | None:
+        """What draws the whole stack of rank `rank`; None where each slice is drawn alone."""
+        own = self.initializer
+        if not is_of_keras(own):
+            return None  # a user's subclass may read the shape, or take other arguments
+        if isinstance(own, CONSTANT) or (self.slices is None and isinstance(own, SHAPE_FREE)):
+            return redrawn(own, self.seed_of())
+        if self.slices is None and isinstance(own, keras.initializers.VarianceScaling):
+            # One draw, told which axes of the stack are a slice's own.
+            return redrawn(own, self.seed_of(), **fan_axes(own, rank))
+        return None
 
     def seed_of(self, *names: str) -> int | None:
         """The seed of the stack, or of the slice called `names`."""
@@ -166,7 +177,7 @@ class StackedInitializer(keras.initializers.Initializer):
 
     def _distinct(self, slices: list[np.ndarray]) -> list[np.ndarray]:
         """Shuffles every slice where a callable with a fixed seed drew all of them equal."""
-        fixed = isinstance(self.initializer, keras.initializers.Identity)
+        fixed = isinstance(self.initializer, (keras.initializers.Identity, *CONSTANT))
         if fixed or len(slices) < 2 or not np.array_equal(slices[0], slices[1]):
             return slices
         generator = np.random.default_rng(self.seed)

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_mtl.features.table import TabularFeatures
 from keras_mtl.layers.layouts import stored_layouts
 from keras_mtl.serving.argument_names import restore_column_names
 from keras_mtl.serving.endpoint import serve_endpoint
@@ -34,6 +35,7 @@ def export_saved_model(
     int64; of others a warning says so). Outputs are float32, (B, ..., units), by task name. A task
     that is trained on the whole space also gives its product as `NAME_joint`.
     `keras.layers.TFSMLayer` finds what `serving_default` answers under `serve`, which takes a dict.
+    Where float32 does not resolve a column, the layer needs `dtype="float64"`.
 
     Raises:
         ValueError: If `filepath` exists, Keras does not run on TensorFlow, or `samples` are not
@@ -58,7 +60,9 @@ def export_saved_model(
     module.weights = list({v.ref(): v for f in signatures.values() for v in f.variables}.values())
     module.lookups = lookup_tables(model)
     own_inputs = model.input if model.features is None else None
-    module.serve = serve_endpoint(signatures["serving_default"], default_specs(model), own_inputs)
+    module.serve = serve_endpoint(
+        signatures["serving_default"], default_specs(model), own_inputs, _in_float32(model.features)
+    )
     with written_aside(target) as folder:
         folder.mkdir()
         tf.saved_model.save(module, str(folder), signatures=signatures)
@@ -74,6 +78,11 @@ def lookup_tables(model: Any) -> list[Any]:
     own = [] if model.features is None else model.features.lookup_resources()
     found = (getattr(layer, "lookup_table", None) for layer in model._flatten_layers())
     return [*own, *(table for table in found if table is not None)]
+
+
+def _in_float32(table: TabularFeatures | None) -> bool:
+    """Whether float32 resolves every number of a table."""
+    return table is not None and set(table.encoding.example_dtypes.values()) <= {"float32"}
 
 
 def _check_backend() -> None:

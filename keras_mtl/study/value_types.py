@@ -109,6 +109,8 @@ def described(hint: Hint) -> str:
 
 def _takes_object(origin: type, inner: tuple[Hint, ...], value: Any) -> bool:
     if _is_list(origin):
+        if issubclass(origin, tuple) and inner and inner[-1] is not Ellipsis:
+            return isinstance(value, list) and _takes_each(inner, value)
         item = inner[0] if inner else Any
         return isinstance(value, list) and all(takes(item, each) for each in value)
     if issubclass(origin, Mapping):
@@ -117,6 +119,11 @@ def _takes_object(origin: type, inner: tuple[Hint, ...], value: Any) -> bool:
     if issubclass(origin, KerasObject | keras.layers.Layer):
         return isinstance(value, Mapping) and "class_name" in value
     return isinstance(value, str) if issubclass(origin, os.PathLike) else True
+
+
+def _takes_each(hints: tuple[Hint, ...], values: list[Any]) -> bool:
+    """Whether there is a value for each hint, in their order, that fits it."""
+    return len(hints) == len(values) and all(map(takes, hints, values))
 
 
 def _is_list(origin: Hint) -> bool:

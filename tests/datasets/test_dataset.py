@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from keras_mtl import features
@@ -46,6 +47,25 @@ def test_the_columns_of_a_data_frame_are_encoded_as_the_frame_is():
     encoded = table.encode(Split(frame, {"a": [0, 1, 0, 1]}).columns)
     for name, values in expected.items():
         np.testing.assert_array_equal(encoded[name], values)
+
+
+@pytest.mark.parametrize("of", [dict, pa.table, pa.RecordBatch.from_pydict])
+def test_arrow_columns_are_encoded_as_lists_are(of):
+    lists = {"city": ["x", None, "z"], "age": [1, None, 3], "words": [["a"], ["b", "c"], []]}
+    arrow = of({name: pa.array(values) for name, values in lists.items()})
+    rows = Split(arrow, of({"a": pa.array([1, None, 0]), "b": pa.array([True, False, True])}))
+    assert rows.columns["city"].tolist() == ["x", None, "z"]
+    np.testing.assert_array_equal(rows.labels["a"], [1, np.nan, 0])
+    assert rows.labels["b"].tolist() == [True, False, True]
+    columns = [
+        features.Category("city"),
+        features.Numeric("age"),
+        features.Sequence("words", max_length=2),
+    ]
+    table = features.TabularFeatures(columns, embedding_dim=2)
+    expected = table.adapt(lists).encode(lists)
+    for name, values in table.encode(rows.columns).items():
+        np.testing.assert_array_equal(values, expected[name])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_mtl import MultiTaskModel, Task
+from keras_mtl import MultiTaskModel, Task, zoo
+from keras_mtl.features import TabularFeatures
 from tests.serving.served import raw_columns
 
 
@@ -95,3 +96,16 @@ def test_no_name_makes_tensorflow_warn(
     exported.model.export(tmp_path / "1", verbose=False)
     tf.saved_model.load(str(tmp_path / "1"))
     assert not [record.message for record in caplog.records if "Sanitizing" in record.message]
+
+
+def test_columns_that_float32_does_not_resolve_need_a_layer_in_float64(tmp_path: Path) -> None:
+    times = 1_700_000_000.0 + 10 * np.arange(20)
+    table = TabularFeatures(numeric=["time"]).adapt({"time": times})
+    model = zoo.shared_bottom(table, ["click"], bottom_units=4, tower_units=2, seed=0)
+    model.export(tmp_path / "1", verbose=False)
+    right = model.predict(table.encode({"time": times}), verbose=0)["click"]
+    arguments = {"filepath": str(tmp_path / "1"), "call_endpoint": "serve"}
+    layer = keras.layers.TFSMLayer(**arguments, dtype="float64")
+    np.testing.assert_allclose(layer({"time": tf.constant(times)})["click"], right, atol=1e-6)
+    with pytest.raises(ValueError, match="Could not find matching concrete function"):
+        keras.layers.TFSMLayer(**arguments)({"time": tf.constant(times)})

@@ -10,6 +10,7 @@ from keras import ops
 from keras_mtl import MultiTaskModel, Task, zoo
 from keras_mtl.features import TabularFeatures
 from keras_mtl.layers import Experts, MoE, TaskDense
+from keras_mtl.layers.initialization import seeded
 from keras_mtl.own_objects import deep_copy
 from tests.training.free_logits import own_heads
 
@@ -75,6 +76,37 @@ class Noise(keras.initializers.Initializer):
 class Scaled(keras.initializers.VarianceScaling):
     def __init__(self, gain=1.0):
         super().__init__(gain, "fan_in")
+
+
+class ByWidth(keras.initializers.RandomNormal):
+    """Reads the shape, which its base does not."""
+
+    def __call__(self, shape, dtype=None):
+        return super().__call__(shape, dtype=dtype) / shape[0] ** 0.5
+
+
+class Glorot(keras.initializers.GlorotUniform):
+    """Other arguments than its base, and a configuration of them."""
+
+    def __init__(self, offset=0.0, seed=None):
+        super().__init__(seed=seed)
+        self.offset = offset
+
+    def __call__(self, shape, dtype=None):
+        return super().__call__(shape, dtype=dtype) + self.offset
+
+    def get_config(self):
+        return {"offset": self.offset, "seed": self.seed}
+
+
+class From(keras.initializers.Initializer):
+    """Uniform draws in [low, low + 1); no `get_config`."""
+
+    def __init__(self, low=0, seed=0):
+        self.low, self.seed = low, seed
+
+    def __call__(self, shape, dtype=None):
+        return keras.random.uniform(shape, self.low, self.low + 1, dtype=dtype, seed=self.seed)
 
 
 def entry_loss(y_true, y_pred):
@@ -315,6 +347,61 @@ def test_slices_of_a_users_initializer_differ_and_keep_its_scale(make, std):
         slices = kernel["kernel"].reshape(6, -1)
         np.testing.assert_allclose(slices.std(axis=1), std, rtol=0.1)
         assert np.abs(np.corrcoef(slices) - np.eye(6)).max() < 0.1
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+@pytest.mark.parametrize(
+    ("initializer", "mean", "std"),
+    [
+        (ByWidth(stddev=1.0, seed=1), 0, 0.05),
+        (Glorot(offset=2.0, seed=1), 2, (2 / 450) ** 0.5),
+    ],
+    ids=["reads the shape", "other arguments"],
+)
+def test_a_subclass_of_an_initializer_of_keras_draws_slice_by_slice(initializer, mean, std, seed):
+    layer = TaskDense(4, 50, kernel_initializer=initializer, seed=seed)
+    slices = weights_of(layer, (None, 400))["kernel"].reshape(4, -1)
+    np.testing.assert_allclose(slices.std(axis=1), std, rtol=0.05)
+    np.testing.assert_allclose(slices.mean(axis=1), mean, atol=0.01)
+    assert np.abs(np.corrcoef(slices) - np.eye(4)).max() < 0.1
+
+
+def test_a_subclass_of_a_constant_fills_every_slice_as_it_is():
+    class Steps(keras.initializers.Constant):
+        pass
+
+    steps = np.arange(12.0).reshape(4, 3)
+    kernel = weights_of(TaskDense(2, 3, kernel_initializer=Steps(steps)))["kernel"]
+    np.testing.assert_array_equal(kernel, [steps, steps])
+
+
+@pytest.mark.parametrize("make", [TaskDense, Experts])
+@pytest.mark.parametrize("number", [0, 2, 5])
+def test_an_argument_that_equals_the_seed_stays(make, number):
+    layer = make(3, 2, kernel_initializer=From(low=number, seed=number))
+    layer(np.ones((2, 4), "float32"))
+    (kernel,) = (ops.convert_to_numpy(w) for w in layer.weights if "kernel" in w.name)
+    assert number <= kernel.min() < kernel.max() < number + 1
+
+
+def test_an_argument_of_a_tables_initializer_that_equals_the_seed_stays():
+    table = TabularFeatures(categorical=["city"], embeddings_initializer=From(low=0, seed=0))
+    table.adapt({"city": np.array(["Rome", "Oslo"])})
+    model = zoo.shared_bottom(table, ["a"])
+    (weight,) = (ops.convert_to_numpy(w) for w in model.weights if "embeddings" in w.name)
+    assert 0 <= weight[2:].min() < weight[2:].max() < 1
+
+
+def test_copies_of_a_users_initializer_say_the_seeds_that_they_draw_by():
+    class Wide(keras.initializers.RandomNormal):
+        def __init__(self, fan=2, seed=2):
+            super().__init__(stddev=fan**-0.5, seed=seed)
+            self.fan = fan
+
+    first, second = (seeded(Wide(2, seed=2), 1, name) for name in "ab")
+    assert first.fan == second.fan == 2
+    assert first.get_config()["seed"] == first.seed
+    assert first.seed != second.seed
 
 
 def test_a_users_initializer_is_seeded_by_its_layer():
