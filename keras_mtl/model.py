@@ -442,6 +442,7 @@ class MultiTaskModel(SteppingModel):
             super().quantize(mode, *args, **kwargs)
         if self.compiled:  # it holds on to the layers as they were
             self._training_graph = TrainingGraph(self.input, self.output)
+            self._class_weights.forget_steps()
 
     def predict(
         self,
