@@ -456,7 +456,7 @@ class MultiTaskModel(SteppingModel):
 
         A task that is trained on all rows also has its product with what it is given, `NAME_joint`.
         """
-        x = prepare_inputs(self.input, x, self.features)
+        x = marked_batches(self.tasks, prepare_inputs(self.input, x, self.features))
         if row_count(x) == 0:  # Keras has no answer to it
             return self.predict_on_batch(x)
         predictions = run_loop(

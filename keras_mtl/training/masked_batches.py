@@ -50,9 +50,10 @@ class MarkedBatches(keras.utils.PyDataset):
 
 def _marked(tasks: Sequence[Task], batch: Any) -> Any:
     """A batch without masks; those of inputs and of weights are refused."""
-    if not isinstance(batch, tuple) or not any(map(_is_masked, keras.tree.flatten(batch))):
+    if not any(map(_is_masked, keras.tree.flatten(batch))):
         return batch
-    x, y, *weights = batch
+    x, *labels = batch if isinstance(batch, tuple) else (batch,)
+    y, *weights = labels or (None,)
     for what, part in (("Inputs", x), *(("Sample weights", weight) for weight in weights)):
         keras.tree.map_structure(lambda array, what=what: check_unmasked(what, array), part)
     if isinstance(y, Mapping):
@@ -60,7 +61,7 @@ def _marked(tasks: Sequence[Task], batch: Any) -> Any:
         y = {k: _filled(by_name[k], v) if k in by_name else v for k, v in y.items()}
     elif len(tasks) == 1:
         y = _filled(tasks[0], y)
-    return x, y, *weights
+    return (x, y, *weights) if labels else batch
 
 
 def _filled(task: Task, labels: Any) -> Any:
