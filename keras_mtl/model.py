@@ -23,6 +23,7 @@ from keras_mtl.training.groups import group_tasks
 from keras_mtl.training.heads import TrainingGraph
 from keras_mtl.training.inputs import prepare_inputs, row_count, unwrap
 from keras_mtl.training.label_check import LabelCheck
+from keras_mtl.training.label_doubts import warn_of_masked
 from keras_mtl.training.layer_losses import separate_losses
 from keras_mtl.training.masked_batches import marked_batches
 from keras_mtl.training.optimizer_hook import hook
@@ -527,6 +528,7 @@ class MultiTaskModel(SteppingModel):
 
     def _prepare_some(self, x: Any, *labels: Any) -> tuple[Any, Any, Any]:
         """As `_prepare`, and at least one row: Keras has no answer to none."""
+        warn_of_masked(self.tasks, *labels[:1])
         x, *prepared = self._prepare(x, *labels)
         if row_count(x) == 0:
             raise ValueError("Argument `x` must hold at least one row. Received: 0 rows")
