@@ -27,14 +27,23 @@ def masked_numbers(what: str, value: Any) -> np.ma.MaskedArray:
     return array
 
 
-def check_unmasked(what: str, value: Any) -> None:
-    """Raises `ValueError` if an entry of `value`, inputs of a model, is masked."""
+def check_unmasked(what: str, value: Any, table: Any = None) -> None:
+    """Raises `ValueError` if an entry of `value`, inputs of a model, is masked.
+
+    Args:
+        what: Name of `value` in the message.
+        value: What may hold masked entries.
+        table: The model's `TabularFeatures`, or None: its columns may have masked values.
+    """
     array = with_masks(value)
     masked = int(np.ma.count_masked(array)) if isinstance(array, np.ma.MaskedArray) else 0
     if masked:
+        advice = (
+            "" if table is None else " Columns that `model.features.encode` reads may have some."
+        )
         raise ValueError(
             f"{what} must have no masked entries: a model reads numbers, so fill them, as "
-            f"`x.filled(0.0)` does. Received: {masked} masked"
+            f"`x.filled(0.0)` does.{advice} Received: {masked} masked"
         )
 
 

@@ -30,6 +30,7 @@ from keras_mtl.training.inputs import (
     unwrap,
 )
 from keras_mtl.training.label_check import LabelCheck
+from keras_mtl.training.label_doubts import warn_of_masked
 from keras_mtl.training.layer_losses import separate_losses
 from keras_mtl.training.masked_batches import marked_batches
 from keras_mtl.training.optimizer_hook import hook
@@ -449,6 +450,7 @@ class MultiTaskModel(SteppingModel):
             super().quantize(mode, *args, **kwargs)
         if self.compiled:  # it holds on to the layers as they were
             self._training_graph = TrainingGraph(self.input, self.output)
+            self._class_weights.forget_steps()
 
     def predict(
         self,
@@ -536,6 +538,7 @@ class MultiTaskModel(SteppingModel):
 
     def _prepare_some(self, x: Any, *labels: Any) -> tuple[Any, Any, Any]:
         """As `_prepare`, and at least one row: Keras has no answer to none."""
+        warn_of_masked(self.tasks, *labels[:1])
         x, *prepared = self._prepare(x, *labels)
         if row_count(x) == 0:
             raise ValueError("Argument `x` must hold at least one row. Received: 0 rows")

@@ -56,8 +56,9 @@ class TaskOutput(keras.layers.Layer):
         self.activation = activation
         self.supports_masking = True
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
-        """None: predictions leave the model; losses and metrics see the mask of the logits."""
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """The mask of the logits: losses and metrics of a loop of one's own read predictions."""
+        return previous_mask
 
     def select(self, logits: Any) -> Any:
         """The task's own slice of the input."""

@@ -7,6 +7,11 @@ from typing import Any
 
 import keras
 
+from keras_mtl.training.step import run_test_step, run_train_step
+
+# Here and not in our own steps, so that a `train_step` of one's own has what it is to have, too.
+_RUN = {"train_step": run_train_step, "test_step": run_test_step}
+
 
 class ClassWeights:
     """Class weights by task name, which override the tasks' own while a `fit` runs.
@@ -30,6 +35,10 @@ class ClassWeights:
         finally:
             self._use(model, before)
 
+    def forget_steps(self) -> None:
+        """Drops the steps that are kept: they hold the weights as they were when compiled."""
+        self._steps.clear()
+
     def _use(self, model: keras.Model, by_task: Mapping[str, Mapping[int, float]]) -> None:
         self._steps[_key(self.by_task)] = model.train_function, model.test_function
         self.by_task = by_task
@@ -39,19 +48,18 @@ class ClassWeights:
 
 @contextmanager
 def distinct_steps(model: keras.Model) -> Iterator[None]:
-    """Within this context, `train_step` and `test_step` are equal to no other functions.
+    """Within this context, `train_step` and `test_step` run as steps, equal to no other functions.
 
     Keras compiles the bound methods, which are equal to those that it compiled before: JAX would
     run these in their place, with the class weights of another value.
     """
     own = vars(model)
-    names = ("train_step", "test_step")
-    before = {name: own[name] for name in names if name in own}
-    own.update({name: partial(getattr(model, name)) for name in names})
+    before = {name: own[name] for name in _RUN if name in own}
+    own.update({name: partial(run, getattr(model, name)) for name, run in _RUN.items()})
     try:
         yield
     finally:
-        for name in names:
+        for name in _RUN:
             del own[name]
         own.update(before)
 

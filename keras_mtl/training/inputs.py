@@ -138,14 +138,9 @@ def _as_array(tensor: Any, value: Any, table: Any = None) -> Any:
     """`value` as the input `tensor` takes it; tensors and what holds no dense rows stay."""
     if value is None and _is_optional(tensor):
         return None
-    if np.ma.is_masked(value):
-        raise ValueError(
-            f"Input {tensor.name!r} must not hold masked values: a model reads what lies below "
-            "them. Columns of a `TabularFeatures` table may. Received: a masked array"
-        )
     if value is None or (is_array_like(value) and not keras.ops.is_tensor(value)):
         is_string = tensor.dtype == "string"
-        check_unmasked(f"Input {tensor.name!r}", value)
+        check_unmasked(f"Input {tensor.name!r}", value, table)
         made = "" if table is None else ", which `model.features.encode(...)` makes,"
         what = f"Input {tensor.name!r}{made}"
         value = np.asarray(value) if is_string else as_numbers(what, value)

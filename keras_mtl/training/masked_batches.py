@@ -62,10 +62,11 @@ class MarkedBatches(keras.utils.PyDataset):
 
 def _marked(tasks: Sequence[Task], batch: Any, fingerprints: frozenset[str]) -> Any:
     """A batch without masks; those of inputs and of weights are refused."""
-    check_table(fingerprints, batch[0] if isinstance(batch, tuple) and batch else batch)
-    if not isinstance(batch, tuple) or not any(map(_is_masked, keras.tree.flatten(batch))):
+    x, *labels = batch if isinstance(batch, tuple) else (batch,)
+    check_table(fingerprints, x)
+    if not any(map(_is_masked, keras.tree.flatten(batch))):
         return batch
-    x, y, *weights = (*batch, None) if len(batch) == 1 else batch
+    y, *weights = labels or (None,)
     for what, part in (("Inputs", x), *(("Sample weights", weight) for weight in weights)):
         keras.tree.map_structure(lambda array, what=what: check_unmasked(what, array), part)
     if isinstance(y, Mapping):
@@ -73,7 +74,7 @@ def _marked(tasks: Sequence[Task], batch: Any, fingerprints: frozenset[str]) -> 
         y = {k: _filled(by_name[k], v) if k in by_name else v for k, v in y.items()}
     elif len(tasks) == 1:
         y = _filled(tasks[0], y)
-    return x, y, *weights
+    return (x, y, *weights) if labels else batch
 
 
 def _filled(task: Task, labels: Any) -> Any:

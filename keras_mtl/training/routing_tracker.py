@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
-from keras_mtl.layers.routing_records import RoutingRecord
+from keras_mtl.layers.routing_records import RoutingRecord, is_recorded
 from keras_mtl.layers.sparse_layer import SparseLayer
 
 # With more experts than this a line of logs holds only the least and the greatest load.
@@ -19,7 +20,8 @@ class RoutingTracker(keras.metrics.Metric):
 
     `load_e = choices of expert e / choices`, `dropped = dropped choices / choices`, `entropy` the
     mean over tokens in nats, losses the mean over groups and calls. Sums are added up over batches
-    and replicas, so neither changes a figure.
+    and replicas, so neither changes a figure. Outside of a step, a layer that no token was recorded
+    of has NaN.
     """
 
     def __init__(self, layers: Sequence[SparseLayer]) -> None:
@@ -60,12 +62,15 @@ class RoutingTracker(keras.metrics.Metric):
         load = sums[:experts] / choices  # (E,)
         dropped, entropy, tokens, groups = (sums[index] for index in range(-4, 0))
         loads = [load[e] for e in range(experts)]
-        return [
+        figures = [
             *(loads if experts <= MOST_LOADS else [ops.min(load), ops.max(load)]),
             dropped / choices,
             entropy / ops.maximum(tokens, 1.0),
             *(sums[experts + index] / ops.maximum(groups, 1.0) for index in range(len(losses))),
         ]
+        if is_recorded():
+            return figures
+        return [ops.where(tokens > 0, figure, np.nan) for figure in figures]
 
     def result_names(self) -> list[str]:
         """The keys of `result`, without computing it."""

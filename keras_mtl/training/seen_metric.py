@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class SeenMetric:
-    """A metric of one task; NaN, not the value that it starts with, while no entry came.
+    """A metric of one task; NaN, not the value that it starts with, while no entry has any weight.
 
     Args:
         inner: The metric, and what feeds it.
@@ -27,7 +27,7 @@ class SeenMetric:
 
     def update(self, group: TaskGroup, entries: Entries) -> None:
         """Adds one batch."""
-        self.count.update_state(entries.mask)
+        self.count.update_state(ops.cast(entries.weights != 0, "float32"))
         self._inner.update(group, entries)
 
     def results(self) -> dict[str, Any]:

@@ -40,12 +40,12 @@ def joint_labels(chain: Sequence[Task], y: Mapping[str, Any]) -> tuple[Any, Any]
 
 
 def contradictions(chains: Sequence[Sequence[Task]], y: Mapping[str, Any], labels: Labels) -> Any:
-    """How many binary labels are 1 where a task of their chain is known to be 0; (T,).
+    """How many labels are 1 where a task of their chain is known to be 0; (T,).
 
     Args:
         chains: What each task of `labels` is given.
         y: Labels by task.
-        labels: Labels of binary tasks.
+        labels: Labels of binary or multilabel tasks.
     """
     parents = {parent.name: parent for chain in chains for parent in chain}
     of_parents = read_labels(list(parents.values()), y, (1,))  # (B, N, 1)

@@ -13,6 +13,7 @@ from keras_mtl.training.groups import TaskGroup
 from keras_mtl.training.objective import Objective
 from keras_mtl.training.predictions import of_predictions
 from keras_mtl.training.routing_tracker import RoutingTracker
+from keras_mtl.training.traced_state import check_state
 from keras_mtl.training.tracker import LossTracker, mean_losses
 
 
@@ -66,6 +67,7 @@ class StepLoss:
         # Of layers in half precision as well.
         added = (ops.sum(ops.cast(loss, "float32")) for loss in added_losses)
         additional = sum(added, ops.zeros((), "float32"))
+        check_state(sums.losses)
         self._loss_tracker.accumulate(sums, additional)
         if self._routing_tracker is not None:
             self._routing_tracker.accumulate(take_records())

@@ -7,7 +7,6 @@ import keras
 from keras_mtl.training import replicas
 from keras_mtl.training.class_weights import distinct_steps
 from keras_mtl.training.step import step_of
-from keras_mtl.training.tracker import running_logs
 
 
 class SteppingModel(keras.Model):
@@ -15,7 +14,7 @@ class SteppingModel(keras.Model):
 
     def train_step(self, *args: Any) -> Any:
         """One step of the optimizer."""
-        with step_of(self), running_logs():
+        with step_of(self):
             return super().train_step(*args)
 
     def test_step(self, *args: Any) -> Any:

@@ -1,5 +1,6 @@
 """Metrics of all tasks: stacked where tasks share their kind's defaults, the user's elsewhere."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -35,6 +36,8 @@ class TaskMetrics(keras.metrics.Metric):
             else _default_metrics(group)
             for group in groups
         ]
+        for metrics in self._of_group:
+            _number_names([seen.metric for seen in metrics if isinstance(seen, SeenMetric)])
         self._joint = [
             JointAUC(group.task.name)
             for group in groups
@@ -168,8 +171,18 @@ class TaskMetric:
         self.metric.update_state(labels, outputs, sample_weight=weights)
 
     def results(self) -> dict[str, Any]:
-        """The metric's value, under the task's name."""
-        return {task: self.metric.result() for task in self.tasks}
+        """The metric's value, under the task's name.
+
+        Raises:
+            ValueError: If it has several by name, which have no names in `metrics_names`.
+        """
+        value = self.metric.result()
+        if isinstance(value, Mapping):
+            raise ValueError(
+                f"Metric {self.metric.name!r} of task {self.tasks[0]!r} must have one figure; give "
+                f"a metric for each. Received: a result of several, {list(value)}"
+            )
+        return {task: value for task in self.tasks}
 
 
 class EntryMean(keras.metrics.Metric):
@@ -190,6 +203,17 @@ class EntryMean(keras.metrics.Metric):
         weight = self._weight.value
         is_seen = weight != 0
         return ops.where(is_seen, self._total.value / ops.where(is_seen, weight, 1.0), np.nan)
+
+
+def _number_names(metrics: Sequence[keras.metrics.Metric]) -> None:
+    """Gives the later ones of one name a number, as Keras does in logs."""
+    taken: set[str] = set()
+    for metric in metrics:
+        numbered = (f"{metric.name}_{number}" for number in itertools.count(1))
+        metric.name = next(
+            name for name in itertools.chain([metric.name], numbered) if name not in taken
+        )
+        taken.add(metric.name)
 
 
 def _default_metrics(group: TaskGroup) -> list[Any]:

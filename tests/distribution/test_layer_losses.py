@@ -32,8 +32,25 @@ def norm():
     return keras.layers.BatchNormalization(synchronized=True)
 
 
-@pytest.mark.parametrize("between", [Mean, norm], ids=["aggregated_assign", "synchronized_norm"])
-def test_a_regularizer_is_logged_right_and_trains_as_on_one_replica(mirrored, between):
+class Guide(MultiTaskModel):
+    """A `train_step` of one's own, that does not call ours."""
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            y_pred = self(x, training=True)
+            loss = self.compute_loss(y=y, y_pred=y_pred)
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        return self.compute_metrics(x, y, y_pred)
+
+
+@pytest.mark.parametrize(
+    ("between", "cls"),
+    [(Mean, MultiTaskModel), (norm, MultiTaskModel), (norm, Guide)],
+    ids=["aggregated_assign", "synchronized_norm", "own_step"],
+)
+def test_a_regularizer_is_logged_right_and_trains_as_on_one_replica(mirrored, between, cls):
     found = []
     for scope in (contextlib.nullcontext(), mirrored.scope()):
         keras.utils.set_random_seed(0)
@@ -43,7 +60,7 @@ def test_a_regularizer_is_logged_right_and_trains_as_on_one_replica(mirrored, be
                 layer = keras.layers.Dense(4, activity_regularizer="l2", name=f"hidden_{number}")
                 x = between()(layer(x))
             outputs = {"a": keras.layers.Dense(1, "sigmoid", name="head")(x)}
-            model = MultiTaskModel(inputs=inputs, outputs=outputs, tasks=[Task("a")])
+            model = cls(inputs=inputs, outputs=outputs, tasks=[Task("a")])
             model.compile(keras.optimizers.SGD(0.2), metrics=[])
         logs = model.fit(X, Y, batch_size=BATCH_SIZE, epochs=2, shuffle=False, verbose=0).history
         penalty = np.subtract(logs["loss"], logs["a_loss"])

@@ -4,6 +4,7 @@ import warnings
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -16,6 +17,7 @@ CHAIN = [
     Task("cart", given="click"),
     Task("buy", given="cart", trained_on="all"),
     Task("price", "regression", given="click"),
+    Task("tags", "multilabel", 2, given="click"),
 ]
 
 
@@ -41,8 +43,10 @@ def test_labels_that_contradict_what_is_given_are_counted(form):
         "cart": np.array([1, 1, 0, 1, 0, 1]),  # of row 1
         "buy": np.array([1, 1, 1, 1, 1, 0]),  # of rows 1, 2 and 4: click or cart is 0
         "price": np.array([1.0, 1.0, 2.0, 1.0, 3.0, 1.0]),
+        "tags": np.array([[1, 1], [1, 1], [0, 1], [1, 1], [1, 0], [0, 0]]),  # of rows 1 and 2
     }
     right = y | {"cart": y["cart"] * (y["click"] == 1), "buy": np.array([1, 0, 0, 0, 0, 0])}
+    right["tags"] = y["tags"] * (y["click"] == 1)[:, None]
     rows = compiled(CHAIN)
     data = tf.data.Dataset.from_tensor_slices((rows.x, y)).batch(4)
     calls = {
@@ -57,6 +61,7 @@ def test_labels_that_contradict_what_is_given_are_counted(form):
     assert [message.partition(" are 1")[0] for message in told] == [
         "Labels of task 'buy' contradict what it is given: 3",
         "Labels of task 'cart' contradict what it is given: 1",
+        "Labels of task 'tags' contradict what it is given: 3",
     ]
     assert said(lambda: rows.model.fit(rows.x, right, verbose=0)) == []
 
@@ -105,3 +110,22 @@ def test_minus_one_as_the_only_negative_value_is_told_once(task, labels, as_data
 def test_no_other_label_is_doubtful(task, labels):
     rows = compiled([task])
     assert said(lambda: rows.model.fit(rows.x, labels, verbose=0)) == []
+
+
+HOLES = np.array([0, 0, 1, 0, 0, 0], bool)
+FORMS_WITH_HOLES = {
+    "masked": lambda labels: np.ma.array(labels, mask=HOLES),
+    "nullable": lambda labels: pd.Series(labels, dtype="Int64").mask(HOLES),
+}
+
+
+@pytest.mark.parametrize("form", FORMS_WITH_HOLES.values(), ids=FORMS_WITH_HOLES)
+@pytest.mark.parametrize("by_name", [True, False])
+def test_minus_one_is_told_of_where_integer_labels_have_holes(form, by_name):
+    rows = compiled([Task("a", "regression")])
+    y = form(np.array([-1, 1, -2, 0, -1, 3]))
+    told = said(lambda: rows.model.fit(rows.x, {"a": y} if by_name else y, epochs=2, verbose=0))
+    assert len(told) == 1
+    assert "regression task 'a' is -1, in 2 labels" in told[0]
+    y = form(np.array([-1, -2, 0, 0, -1, 3]))
+    assert said(lambda: rows.model.fit(rows.x, {"a": y}, verbose=0)) == []

@@ -248,3 +248,12 @@ def test_inputs_of_which_no_entry_is_masked_are_taken(made):
     shown = made.model.predict_on_batch(np.ma.array(made.x))
     plain = made.model.predict_on_batch(made.x)
     assert all(np.array_equal(shown[name], plain[name]) for name in plain)
+
+
+@pytest.mark.parametrize("form", [Batches, generator])
+def test_masked_inputs_of_batches_without_labels_are_refused(made, form):
+    x = np.ma.array(made.x, mask=np.eye(ROWS))
+    with pytest.raises(ValueError, match=r"Inputs must have no masked entries.* 6 masked"):
+        made.model.predict(form(x), verbose=0)
+    shown = made.model.predict(form(np.ma.array(made.x)), verbose=0)
+    assert np.array_equal(shown["click"], made.model.predict(made.x, verbose=0)["click"])

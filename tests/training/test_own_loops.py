@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_mtl import MultiTaskModel, Task, zoo
+from keras_mtl.layers import TaskOutput
 
 tf = pytest.importorskip("tensorflow")
 on_tensorflow = pytest.mark.skipif(
@@ -50,6 +51,19 @@ class Guide(MultiTaskModel):
         return {metric.name: metric.result() for metric in self.metrics}
 
 
+class Logging(MultiTaskModel):
+    """A `train_step` of one's own, that hands the logs to `compute_metrics`."""
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            y_pred = self(x, training=True)
+            loss = self.compute_loss(y=y, y_pred=y_pred)
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        return self.compute_metrics(x, y, y_pred)
+
+
 def made(optimizer=None, cls=None, **compiled):
     arguments = {"num_experts": 2, "expert_units": 4, "tower_units": 3, "seed": 0}
     arguments["kernel_regularizer"] = keras.regularizers.L2(0.01)
@@ -80,6 +94,40 @@ def test_the_train_step_of_the_guide_trains_and_logs_as_fit_does():
         np.testing.assert_allclose(logs[1][name], values, atol=1e-5, err_msg=name)
 
 
+def mixture(cls):
+    model = zoo.moe(4, ["a"], num_experts=4, expert_units=3, tower_units=(), noisy=False, seed=0)
+    model = cls(model.input, model.output)
+    model.compile(keras.optimizers.SGD(0.0), metrics=[], run_eagerly=True)
+    return model
+
+
+@on_tensorflow
+def test_a_train_step_of_ones_own_records_the_routing():
+    y = {"a": (X[:, 0] > 0).astype("int64")}
+    logs = [mixture(cls).fit(X, y, verbose=0).history for cls in (Logging, MultiTaskModel)]
+    routing = [{k: v[0] for k, v in each.items() if k.startswith("moe/")} for each in logs]
+    assert routing[0] == pytest.approx(routing[1], rel=1e-5)
+    assert sum(value for name, value in routing[0].items() if "load_" in name) > 0.9
+
+
+@on_tensorflow
+def test_outside_of_a_step_no_token_has_no_figures():
+    model = mixture(MultiTaskModel)
+    figures = model._routing_tracker.result()
+    assert figures
+    assert all(np.isnan(figure) for figure in figures.values())
+
+
+@on_tensorflow
+def test_a_train_step_of_ones_own_goes_on_after_a_batch_without_labels():
+    y = {"a": np.where(np.arange(ROWS) < 8, -1, np.arange(ROWS) % 2)}
+    model = mixture(Logging)
+    ends = keras.callbacks.TerminateOnNaN()
+    model.fit(X, y, batch_size=8, shuffle=False, callbacks=[ends], verbose=0)
+    assert not model.stop_training
+    assert float(model._loss_tracker._counts[0]) == ROWS - 8
+
+
 @on_tensorflow
 def test_a_loop_of_ones_own_has_the_masked_losses(caplog):
     expected, model = made(), made()
@@ -105,17 +153,26 @@ def test_a_loop_of_ones_own_has_the_masked_losses(caplog):
     assert {name: float(value) for name, value in logs.items()} == pytest.approx(figures, abs=1e-5)
 
 
+def dense_head(x):
+    wide = keras.initializers.RandomNormal(stddev=50.0)
+    return {"tag": keras.layers.Dense(3, "softmax", kernel_initializer=wide)(x)}
+
+
+def task_output_head(x):
+    wide = keras.initializers.RandomNormal(stddev=50.0)
+    logits = keras.layers.Dense(3, kernel_initializer=wide)(x)
+    return {"tag": TaskOutput(Task("tag", "multiclass", units=3), activation="softmax")(logits)}
+
+
 @on_tensorflow
-def test_padding_does_not_count_in_a_loop_of_ones_own_either():
+@pytest.mark.parametrize("head", [dense_head, task_output_head])
+def test_padding_does_not_count_in_a_loop_of_ones_own_either(head):
     """The Keras mask of tokens, which comes along with the predictions."""
     keras.utils.set_random_seed(0)
     ids = keras.Input((4,), dtype="int32", name="ids")
     x = keras.layers.Embedding(7, 3, "random_normal", mask_zero=True)(ids)
-    wide = keras.initializers.RandomNormal(stddev=50.0)
-    head = keras.layers.Dense(3, "softmax", kernel_initializer=wide)
-    model = MultiTaskModel(
-        inputs=ids, outputs={"tag": head(x)}, tasks=[Task("tag", "multiclass", units=3)]
-    )
+    tasks = [Task("tag", "multiclass", units=3)] if head is dense_head else None
+    model = MultiTaskModel(inputs=ids, outputs=head(x), tasks=tasks)
     model.compile("sgd")
     rows = np.array([[1, 2, 0, 0], [3, 4, 5, 0]])
     labels = np.array([[0, 1, 2, 2], [1, 2, 0, 1]])

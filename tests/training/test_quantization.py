@@ -98,3 +98,16 @@ def test_a_table_is_refused() -> None:
     model = MultiTaskModel(inputs=table.inputs, outputs={"click": head}, tasks=["click"])
     with pytest.raises(ValueError, match="layers without such a form: TabularEmbedding"):
         model.quantize("int8")
+
+
+def test_fit_with_class_weights_runs_what_was_quantized() -> None:
+    model = graph()
+    model.compile(keras.optimizers.SGD(0.0))
+    weights = {"click": {1: 2.0}}
+    model.fit(ROWS, LABELS, class_weight=weights, verbose=0)
+    kept = [step for steps in model._class_weights._steps.values() for step in steps if step]
+    assert kept
+    model.quantize("int8")
+    model.fit(ROWS[:32], {"click": LABELS["click"][:32]}, class_weight=weights, verbose=0)
+    now = [step for steps in model._class_weights._steps.values() for step in steps if step]
+    assert not {*map(id, kept)} & {*map(id, now)}

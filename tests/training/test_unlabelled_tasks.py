@@ -188,3 +188,11 @@ def test_the_mean_of_the_tasks_is_over_those_that_have_a_figure():
     without_validation = {"loss": 1.0}
     MeanMetric(tasks).on_epoch_end(0, without_validation)
     assert set(without_validation) == {"loss"}
+
+
+def test_metrics_of_ones_own_are_nan_where_all_entries_weigh_nothing(rows):
+    weights = {"rated": np.zeros(ROWS)}
+    logs = rows.model.evaluate(rows.x, LABELS, sample_weight=weights, return_dict=True, verbose=0)
+    own = {name: value for name, value in logs.items() if name in {"rated_mae", "rated_hits"}}
+    assert len(own) == 2
+    assert all(np.isnan(value) for value in own.values())
