@@ -202,8 +202,8 @@ class MultiTaskModel(SteppingModel):
 
         Raises:
             ValueError: For a legacy HDF5 file, which could not be loaded, and for what would not
-                come back as it is: a lambda, or an object whose `get_config` leaves out arguments
-                of its constructor.
+                come back as it is: a lambda or another function without a name, or an object whose
+                `get_config` leaves out arguments of its constructor.
         """
         file_formats.check_format(filepath)
         configuration.check_saveable(self)  # Keras opens the file before it asks for the config
