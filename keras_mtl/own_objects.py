@@ -27,6 +27,8 @@ def deep_copy(value: Any, memo: dict[int, Any] | None = None) -> Any:
         made = value
     elif isinstance(value, keras.Variable):
         made = _copy_variable(value)
+    elif _copies_itself(value):
+        made = copy.deepcopy(value, memo)
     elif isinstance(value, MethodType):
         made = MethodType(value.__func__, deep_copy(value.__self__, memo))
     elif type(value) in (list, tuple, set, dict) or _is_tracked(value):
@@ -37,6 +39,12 @@ def deep_copy(value: Any, memo: dict[int, Any] | None = None) -> Any:
         made = _copy_other(value, memo)
     memo[id(value)] = made
     return made
+
+
+def _copies_itself(value: Any) -> bool:
+    """Whether its class, or one that it is derived from, defines how a user's object is copied."""
+    owner = next((kind for kind in type(value).__mro__ if "__deepcopy__" in vars(kind)), None)
+    return owner is not None and owner.__module__.split(".")[0] not in ("keras", "keras_mtl")
 
 
 def _is_plain(value: Any) -> bool:
