@@ -116,7 +116,8 @@ class MultiTaskModel(SteppingModel):
 
         Args:
             optimizer: As in Keras; it sees one gradient per row of an embedding, also in a loop of
-                one's own that calls `model.optimizer.apply`. With `gradient_accumulation_steps`,
+                one's own that calls `model.optimizer.apply`. An optimizer that was pickled alone
+                does not, until a model is compiled with it. With `gradient_accumulation_steps`,
                 batches weigh alike however many labels each has; where all have equally many, the
                 step is that of one large batch.
             loss: None, a loss for all tasks, or a dict by task name that may leave tasks out.
@@ -254,7 +255,9 @@ class MultiTaskModel(SteppingModel):
         """This replica's part of the step's loss; the parts of all replicas add up to it.
 
         In a `train_step` or a loop of one's own, `y_pred` are predictions, as `model(x)` gives
-        them. Losses and metrics leave out missing labels there, too.
+        them. Losses and metrics leave out missing labels there, too. Cross-entropies read them
+        clipped, as Keras does: the loss of a confidently wrong row is bounded, and beyond the clip
+        it has no gradient.
         """
         y = as_label_dict(self.tasks, y)
         return self._step_loss(y, y_pred, sample_weight, self.losses, is_stepping(self))
