@@ -7,7 +7,11 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
+import keras
 import numpy as np
+
+# What every loss or metric of Keras takes; not all of their configs hold it.
+_INHERITED = ("dtype", "name", "reduction")
 
 
 def check_positive(name: str, value: Any) -> int:
@@ -124,13 +128,25 @@ def is_of_keras(value: Any) -> bool:
 
 
 def unsaved_arguments(value: Any) -> list[str]:
-    """Arguments of the constructor that `get_config` leaves out.
+    """Arguments of the constructor that a file would leave out.
 
-    What is made from the configuration takes their defaults.
+    What is made from the configuration takes their defaults. A loss or metric is not asked for what
+    all of them take.
     """
     if is_of_keras(value):
         return []
     parameters = inspect.signature(type(value)).parameters.values()
     named = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    config = value.get_config()
-    return [name for name in named if name not in config]
+    is_figure = isinstance(value, keras.losses.Loss | keras.metrics.Metric)
+    held = {*value.get_config(), *wrapped_arguments(value), *(_INHERITED if is_figure else ())}
+    return [name for name in named if name not in held]
+
+
+def wrapped_arguments(value: Any) -> dict[str, Any]:
+    """Arguments that Keras' losses and metrics hand to their function.
+
+    Keras leaves `Huber`'s `delta` and `CosineSimilarity`'s `axis` out of their configs.
+    """
+    parameters = inspect.signature(type(value)).parameters
+    held = getattr(value, "_fn_kwargs", {})
+    return {name: argument for name, argument in held.items() if name in parameters}

@@ -123,7 +123,8 @@ class MultiTaskModel(SteppingModel):
 
         Args:
             optimizer: As in Keras; it sees one gradient per row of an embedding, also in a loop of
-                one's own that calls `model.optimizer.apply`. With `gradient_accumulation_steps`,
+                one's own that calls `model.optimizer.apply`. An optimizer that was pickled alone
+                does not, until a model is compiled with it. With `gradient_accumulation_steps`,
                 batches weigh alike however many labels each has; where all have equally many, the
                 step is that of one large batch.
             loss: None, a loss for all tasks, or a dict by task name that may leave tasks out.
@@ -209,8 +210,8 @@ class MultiTaskModel(SteppingModel):
 
         Raises:
             ValueError: For a legacy HDF5 file, which could not be loaded, and for what would not
-                come back as it is: a lambda, or an object whose `get_config` leaves out arguments
-                of its constructor.
+                come back as it is: a lambda or another function without a name, or an object whose
+                `get_config` leaves out arguments of its constructor.
         """
         file_formats.check_format(filepath)
         configuration.check_saveable(self)  # Keras opens the file before it asks for the config
@@ -262,7 +263,9 @@ class MultiTaskModel(SteppingModel):
         """This replica's part of the step's loss; the parts of all replicas add up to it.
 
         In a `train_step` or a loop of one's own, `y_pred` are predictions, as `model(x)` gives
-        them. Losses and metrics leave out missing labels there, too.
+        them. Losses and metrics leave out missing labels there, too. Cross-entropies read them
+        clipped, as Keras does: the loss of a confidently wrong row is bounded, and beyond the clip
+        it has no gradient.
         """
         y = as_label_dict(self.tasks, y)
         return self._step_loss(y, y_pred, sample_weight, self.losses, is_stepping(self))

@@ -1,14 +1,14 @@
 """Users' own losses and metrics: copies of them, and whether a file can hold them."""
 
 import copy
-import inspect
 from collections.abc import Iterable, Iterator
-from types import MethodType
+from inspect import signature
+from types import FunctionType, MethodType
 from typing import Any
 
 import keras
 
-from keras_mtl.checks import is_of_keras, unsaved_arguments
+from keras_mtl.checks import is_of_keras, unsaved_arguments, wrapped_arguments
 
 _KEPT_BY_KERAS = keras.losses.Loss | keras.metrics.Metric
 _PARTS = keras.initializers.Initializer | keras.regularizers.Regularizer
@@ -27,6 +27,8 @@ def deep_copy(value: Any, memo: dict[int, Any] | None = None) -> Any:
         made = value
     elif isinstance(value, keras.Variable):
         made = _copy_variable(value)
+    elif _copies_itself(value):
+        made = copy.deepcopy(value, memo)
     elif isinstance(value, MethodType):
         made = MethodType(value.__func__, deep_copy(value.__self__, memo))
     elif type(value) in (list, tuple, set, dict) or _is_tracked(value):
@@ -37,6 +39,12 @@ def deep_copy(value: Any, memo: dict[int, Any] | None = None) -> Any:
         made = _copy_other(value, memo)
     memo[id(value)] = made
     return made
+
+
+def _copies_itself(value: Any) -> bool:
+    """Whether its class, or one that it is derived from, defines how a user's object is copied."""
+    owner = next((kind for kind in type(value).__mro__ if "__deepcopy__" in vars(kind)), None)
+    return owner is not None and owner.__module__.split(".")[0] not in ("keras", "keras_mtl")
 
 
 def _is_plain(value: Any) -> bool:
@@ -95,16 +103,11 @@ def _copy_variable(variable: keras.Variable) -> keras.Variable:
 
 
 def as_config(value: Any) -> Any:
-    """A loss or metric object gives its config; the rest stays.
-
-    Keras leaves `Huber`'s `delta` and `CosineSimilarity`'s `axis` out of their configs.
-    """
+    """A loss or metric object gives its config, with what Keras leaves out; the rest stays."""
     if not isinstance(value, _KEPT_BY_KERAS):
         return value
     config = keras.saving.serialize_keras_object(value)
-    known = inspect.signature(type(value)).parameters
-    kept = {k: v for k, v in getattr(value, "_fn_kwargs", {}).items() if k in known}
-    return {**config, "config": {**kept, **config["config"]}}
+    return {**config, "config": {**wrapped_arguments(value), **config["config"]}}
 
 
 def from_config(value: Any) -> Any:
@@ -125,15 +128,46 @@ def check_saveable(named: Iterable[tuple[str, Any]]) -> None:
     """
     for name, value in named:
         for item in keras.tree.flatten(value):
-            _check_item(name, item)
+            _check_lambda(name, item)
+            _check_function(name, item)
+            _check_arguments(name, item)
 
 
-def _check_item(name: str, value: Any) -> None:
+def check_functions(named: Iterable[tuple[str, Any]]) -> None:
+    """Raises `ValueError` for the first function that not even a config can hold."""
+    for name, value in named:
+        for item in keras.tree.flatten(value):
+            _check_function(name, item)
+
+
+def objects_of(task: Any) -> list[tuple[str, Any]]:
+    """A task's loss and metrics, each with what to call it in a sentence."""
+    return [
+        (f"`loss` of task {task.name!r}", task.loss),
+        (f"`metrics` of task {task.name!r}", task.metrics),
+    ]
+
+
+def _check_lambda(name: str, value: Any) -> None:
+    value = _wrapped(value)
     if getattr(value, "__name__", None) == "<lambda>":
         raise ValueError(
             f"A model cannot be saved with a lambda as {name}: a file cannot hold it. "
             f"Define a function by its name. Received: {value!r}"
         )
+
+
+def _check_function(name: str, value: Any) -> None:
+    value = _wrapped(value)
+    if callable(value) and not isinstance(value, FunctionType | type) and not _has_config(value):
+        raise ValueError(
+            f"A model cannot be saved with {type(value).__name__!r} as {name}: a file holds "
+            "functions by their names, and objects that have `get_config`. "
+            f"Received: {value!r}"
+        )
+
+
+def _check_arguments(name: str, value: Any) -> None:
     if not isinstance(value, _KEPT_BY_KERAS | _PARTS):
         return
     unsaved = unsaved_arguments(value)
@@ -145,17 +179,34 @@ def _check_item(name: str, value: Any) -> None:
         )
 
 
+def _wrapped(value: Any) -> Any:
+    """The function that a config of one of Keras' wrappers holds; anything else is itself."""
+    if not isinstance(value, _KEPT_BY_KERAS) or "fn" not in signature(type(value)).parameters:
+        return value
+    return _wrapped(getattr(value, "fn", getattr(value, "_fn", None)))
+
+
+def _has_config(value: Any) -> bool:
+    return hasattr(value, "get_config")
+
+
 def _is_of_user(part: Any) -> bool:
     """Whether neither Keras made the part's class nor this package, which wraps those of users."""
     return not is_of_keras(part) and not type(part).__module__.startswith("keras_mtl.")
 
 
 def parts_of(layers: Iterable[keras.layers.Layer]) -> Iterator[tuple[str, Any]]:
-    """Users' own initializers and regularizers of this package's layers, and of their tables."""
+    """Users' own activations, initializers and regularizers in this package's layers and tables."""
     for layer in layers:
         if type(layer).__module__.split(".")[0] == "keras_mtl":
             table = getattr(layer, "table", None)
-            own = {**vars(layer), **({} if table is None else vars(table))}
-            for attribute, value in own.items():
-                if isinstance(value, _PARTS) and _is_of_user(value):
-                    yield f"`{attribute}` of layer {layer.name!r}", value
+            for holder in (layer, *([] if table is None else [table])):
+                for attribute, value in vars(holder).items():
+                    if _is_part(holder, attribute, value) and _is_of_user(value):
+                        yield f"`{attribute}` of layer {layer.name!r}", value
+
+
+def _is_part(holder: Any, attribute: str, value: Any) -> bool:
+    """Whether it is an initializer or a regularizer, or a function that the holder was given."""
+    is_argument = attribute in signature(type(holder)).parameters
+    return isinstance(value, _PARTS) or (is_argument and callable(value) and not _has_config(value))

@@ -6,6 +6,7 @@ import keras
 
 from keras_mtl.api_export import keras_mtl_export
 from keras_mtl.checks import check_identifier, check_integer
+from keras_mtl.own_objects import check_functions, objects_of
 
 
 @keras_mtl_export
@@ -15,7 +16,8 @@ class TaskOutput(keras.layers.Layer):
     `prediction = activation(logits[..., index, :])`, or `activation(logits)` where `index` is None.
 
     The layer keeps its task, so a model that is reloaded or cloned finds its tasks in its own
-    graph. Losses read its input, the logits, and metrics its output.
+    graph. In a step, losses and metrics read its input, the logits; where the layer
+    has an `activity_regularizer`, its output.
 
     Args:
         task: The `Task` that is predicted.
@@ -74,6 +76,7 @@ class TaskOutput(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments this layer was made with."""
+        check_functions(objects_of(self.task))
         config = super().get_config()
         config.pop("dtype")
         return {

@@ -81,16 +81,22 @@ def class_weights_by_task(tasks: Sequence[Task], class_weight: Any) -> dict[str,
 def check_saveable(model: Any) -> None:
     """Raises `ValueError` for what would not come back from a file as it is.
 
-    A lambda, or an object whose `get_config` leaves out arguments of its constructor.
+    A function without a name, or an object whose `get_config` leaves out arguments of its
+    constructor.
     """
-    named: list[tuple[str, Any]] = []
-    for task in model.tasks:
-        named += [(f"`loss` of task {task.name!r}", task.loss)]
-        named += [(f"`metrics` of task {task.name!r}", task.metrics)]
+    named = [one for task in model.tasks for one in own_objects.objects_of(task)]
     if model.compiled:
         asked = model._compile_arguments
-        named += [(f"`{key}`", asked[key]) for key in ("loss", "metrics", "weighted_metrics")]
+        for key in ("loss", "metrics", "weighted_metrics"):
+            named += _named(key, asked[key])
     own_objects.check_saveable([*named, *own_objects.parts_of(model._flatten_layers())])
+
+
+def _named(argument: str, value: Any) -> list[tuple[str, Any]]:
+    """What `compile` was given, with its task's name where it was given by task."""
+    if isinstance(value, Mapping) and "class_name" not in value:
+        return [(f"`{argument}` of task {task!r}", part) for task, part in value.items()]
+    return [(f"`{argument}`", value)]
 
 
 def steps_per_execution(asked: Any, run_eagerly: bool) -> int:

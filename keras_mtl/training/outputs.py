@@ -1,6 +1,6 @@
 """Outputs that bear their tasks: what makes a graph a multi-task model."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -8,6 +8,7 @@ import keras
 from keras_mtl.layers.task_output import TaskOutput
 from keras_mtl.task import Task
 from keras_mtl.training.heads import task_output_of
+from keras_mtl.training.logits import calls_behind
 
 
 def graph_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
@@ -85,7 +86,7 @@ def check_names(outputs: Mapping[str, keras.KerasTensor]) -> None:
     Raises:
         ValueError: If an input or another layer bears it.
     """
-    for operation in _operations(outputs.values()):
+    for operation, _ in calls_behind(outputs.values()):
         output = outputs.get(operation.name)
         if output is not None and operation is not _bearer(operation.name, output):
             raise ValueError(
@@ -100,16 +101,3 @@ def _bearer(name: str, output: keras.KerasTensor) -> Any:
     if operation.name == name:
         return operation
     return operation._inbound_nodes[node_index].input_tensors[0]._keras_history.operation
-
-
-def _operations(tensors: Iterable[keras.KerasTensor]) -> Iterable[Any]:
-    """Everything that `tensors` are computed by."""
-    found: dict[int, Any] = {}
-    waiting = list(tensors)
-    while waiting:
-        operation, node_index, _ = waiting.pop()._keras_history
-        node = operation._inbound_nodes[node_index]
-        if id(node) not in found:
-            found[id(node)] = operation
-            waiting.extend(node.input_tensors)
-    return found.values()

@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_mtl.checks import check_identifier
 from keras_mtl.losses.entries import is_columnwise
-from keras_mtl.losses.label_forms import check_metric, takes_one_hot
+from keras_mtl.losses.label_forms import check_metric, snake_case, takes_one_hot
 from keras_mtl.metrics.auc import AUC
 from keras_mtl.own_objects import deep_copy
 from keras_mtl.training.data import as_label_dict
@@ -254,7 +254,7 @@ def _fresh_metric(metric: Any, kind: str) -> keras.metrics.Metric:
         return made(name=metric)
     found = deep_copy(check_identifier("metrics", keras.metrics.get, metric))
     if not isinstance(found, keras.metrics.Metric):
-        found = keras.metrics.MeanMetricWrapper(found, name=found.__name__)
+        found = keras.metrics.MeanMetricWrapper(found, name=snake_case(found))
     if isinstance(metric, str):
         found.name = metric  # as in Keras, and without the number that tells copies apart
     found.reset_state()  # the user's object may have been used

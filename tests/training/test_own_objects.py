@@ -1,5 +1,6 @@
 """Users' own losses, metrics and initializers do what they were made to do, saved or not."""
 
+import functools
 import warnings
 
 import keras
@@ -9,7 +10,7 @@ from keras import ops
 
 from keras_mtl import MultiTaskModel, Task, zoo
 from keras_mtl.features import TabularFeatures
-from keras_mtl.layers import Experts, MoE, TaskDense
+from keras_mtl.layers import Experts, Gate, MoE, TaskDense
 from keras_mtl.layers.initialization import seeded
 from keras_mtl.own_objects import deep_copy
 from tests.training.free_logits import own_heads
@@ -53,6 +54,24 @@ class Quantile(keras.losses.Loss):
 class WholeQuantile(Quantile):
     def get_config(self):
         return {"q": self.q, "name": self.name}
+
+
+@keras.saving.register_keras_serializable("test_own_objects")
+class FullQuantile(Quantile):
+    """Its config holds what `Loss` holds and `q`, which leaves out `dtype`."""
+
+    def __init__(self, q=0.5, name="full", reduction="sum_over_batch_size", dtype=None):
+        keras.losses.Loss.__init__(self, name, reduction, dtype)
+        self.q = q
+
+    def get_config(self):
+        return {**super(Quantile, self).get_config(), "q": self.q}
+
+
+@keras.saving.register_keras_serializable("test_own_objects")
+class OwnHuber(keras.losses.Huber):
+    def __init__(self, delta=1.0, name="own_huber", **kwargs):
+        super().__init__(delta, name=name, **kwargs)
 
 
 class Const(keras.initializers.Initializer):
@@ -113,6 +132,21 @@ def entry_loss(y_true, y_pred):
     return ops.mean(ops.abs(y_true - y_pred), axis=-1)
 
 
+def power(y_true, y_pred, exponent=2):
+    return ops.mean((y_true - y_pred) ** exponent, axis=-1)
+
+
+class Power:
+    def __init__(self, exponent):
+        self.exponent = exponent
+
+    def __call__(self, y_true, y_pred):
+        return power(y_true, y_pred, self.exponent)
+
+
+WRAPPED = keras.metrics.MeanMetricWrapper(lambda y, p: ops.abs(y - p), name="wrapped")
+
+
 def model_of(task, **compile_arguments):
     model = own_heads([task], {task.name: LOGITS}).model
     model.compile("sgd", run_eagerly=True, **compile_arguments)
@@ -148,6 +182,34 @@ def test_a_loss_keeps_what_it_was_made_with(given_to):
     error = LABELS - LOGITS[:, 0]
     right = np.maximum(0.9 * error, -0.1 * error).mean()
     assert evaluate(model)["a_loss"] == pytest.approx(right, 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("metric", "name"), [(functools.partial(power, exponent=4), "partial"), (Power(4), "power")]
+)
+def test_a_function_without_a_name_is_a_metric_named_by_its_class(metric, name):
+    logs = evaluate(model_of(Task("a", metrics=[metric])))
+    assert logs[f"a_{name}"] == pytest.approx(np.mean((LABELS - PROBABILITIES) ** 4))
+
+
+def test_a_copy_is_made_as_its_class_says():
+    class Shared(Quantile):
+        """Its copies share one cache."""
+
+        def __init__(self, q):
+            super().__init__(q)
+            self.cache, self.copies = {}, 0
+
+        def __deepcopy__(self, memo):
+            made = Shared(self.q)
+            made.cache, made.copies = self.cache, self.copies + 1
+            return made
+
+    loss = Shared(0.9)
+    copied = deep_copy([loss, loss])
+    assert copied[0] is copied[1] is not loss
+    assert (copied[0].copies, copied[0].q) == (1, 0.9)
+    assert copied[0].cache is loss.cache
 
 
 def test_every_task_and_model_has_a_copy_of_its_own():
@@ -248,6 +310,11 @@ def test_a_metric_of_two_replicas_counts_all_rows(mirrored):
         (Task("a", loss=lambda y, p: (y - p) ** 2), {}, "lambda as `loss` of task 'a'"),
         (Task("a"), {"loss": lambda y, p: (y - p) ** 2}, "lambda as `loss`"),
         (Task("a"), {"weighted_metrics": [lambda y, p: (y - p) ** 2]}, "lambda as `weighted_me"),
+        (Task("a"), {"metrics": [WRAPPED]}, "lambda as `metrics`"),
+        (Task("a", metrics=WRAPPED), {}, "lambda as `metrics` of task 'a'"),
+        (Task("a", loss=functools.partial(power, exponent=4)), {}, "'partial' as `loss` of task"),
+        (Task("a"), {"loss": {"a": Power(4)}}, "'Power' as `loss` of task 'a'"),
+        (Task("a"), {"metrics": [functools.partial(power, exponent=4)]}, "'partial' as `metrics`"),
     ],
 )
 def test_what_a_file_cannot_bring_back_is_refused_by_name(task, arguments, match, tmp_path):
@@ -263,11 +330,41 @@ def test_what_a_file_cannot_bring_back_is_refused_by_name(task, arguments, match
         keras.saving.save_model(model, path)
 
 
+@pytest.mark.parametrize("loss", [FullQuantile(0.9), OwnHuber(0.1)], ids=lambda x: x.name)
+def test_a_loss_whose_file_holds_all_that_counts_is_saved(loss, tmp_path):
+    model = model_of(Task("a", "regression", loss=loss))
+    logs = evaluate(model)
+    assert logs["a_loss"] != pytest.approx(evaluate(model_of(Task("a", "regression")))["a_loss"])
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert evaluate(again) == pytest.approx(logs, rel=1e-6)
+    assert Task("a", "regression", loss=loss) == Task.from_config(model.tasks[0].get_config())
+
+
 def test_an_initializer_that_a_file_cannot_bring_back_is_refused(tmp_path):
     x = keras.Input((3,), name="x")
     stacked = TaskDense(1, 1, "sigmoid", kernel_initializer=Const(5.0), name="dense")(x)
     model = MultiTaskModel(inputs=x, outputs={"a": stacked[:, 0]}, tasks=["a"])
     with pytest.raises(ValueError, match=r"Const, `kernel_initializer` of layer 'dense'.*no value"):
+        model.save(tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize(
+    ("layer", "attribute"),
+    [
+        (TaskDense(1, 1, activation=lambda x: x, name="own"), "activation"),
+        (TaskDense(1, 1, activation=functools.partial(ops.elu, alpha=2), name="own"), "activation"),
+        (TaskDense(1, 1, kernel_initializer=lambda s, dtype: ops.ones(s), name="own"), "kernel_in"),
+        (TaskDense(1, 1, kernel_regularizer=lambda w: ops.sum(w), name="own"), "kernel_reg"),
+        (Experts(1, 1, bias_initializer=lambda s, dtype: ops.ones(s), name="own"), "bias_init"),
+        (Gate(1, 1, kernel_initializer=lambda s, dtype: ops.ones(s), name="own"), "kernel_init"),
+    ],
+)
+def test_a_function_without_a_name_is_refused_in_a_layer(layer, attribute, tmp_path):
+    x = keras.Input((3,), name="x")
+    y = keras.ops.sigmoid(keras.ops.reshape(layer(x), (-1, 1)))
+    model = MultiTaskModel(inputs=x, outputs={"a": y}, tasks=["a"])
+    with pytest.raises(ValueError, match=rf"as `{attribute}\w*` of layer 'own'"):
         model.save(tmp_path / "model.keras")
 
 
