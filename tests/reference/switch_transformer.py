@@ -17,9 +17,12 @@ def layer_norm(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray) -> np.ndarray
 
 
 def attention(x: np.ndarray, shown: np.ndarray, weights: Weights) -> np.ndarray:
-    """`x` (S, D), `shown` (S,); kernels (D, H, W) and (H, W, D). Hidden tokens are not attended."""
+    """`x` (S, D), `shown` (S,); kernels (D, H, W) and (H, W, D). Hidden tokens are not attended.
+
+    A bias of keys adds the same to all scores of a token, so a layer may have none.
+    """
     query, key, value = (
-        np.einsum("sd,dhw->shw", x, weights[f"{name}/kernel"]) + weights[f"{name}/bias"]
+        np.einsum("sd,dhw->shw", x, weights[f"{name}/kernel"]) + weights.get(f"{name}/bias", 0.0)
         for name in ("query", "key", "value")
     )
     outputs = np.tile(weights["attention_output/bias"], (len(x), 1))
