@@ -24,8 +24,8 @@ def labels_from_long(rows: Any, tasks: Any, values: Any, num_rows: int) -> dict[
         A dict of arrays (num_rows,), float32, in the order of the tasks' names or integers.
 
     Raises:
-        ValueError: If arguments are not of one length or kind, `rows` or `tasks` is masked
-            somewhere, a row is out of range, or a task has two labels in a row.
+        ValueError: If arguments are not of one length or kind, `rows` or `tasks` hold masked ones,
+            a row is out of range, or a task has two labels in a row.
 
     Example:
 
