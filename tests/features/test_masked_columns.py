@@ -89,6 +89,8 @@ def test_truth_values_with_gaps_are_taken_as_integers_with_gaps(column):
 def test_a_masked_array_is_no_input_of_a_model():
     model = zoo.shared_bottom(2, ["click"], bottom_units=2, tower_units=2)
     x = np.ma.array(np.ones((3, 2)), mask=np.eye(3, 2))
-    with pytest.raises(ValueError, match="Input 'features' must not hold masked values"):
-        model.predict(x, verbose=0)
+    match = r"'features' must have no masked.*a `TabularFeatures` table may.* 2 masked"
+    for given in (x, list(x)):
+        with pytest.raises(ValueError, match=match):
+            model.predict(given, verbose=0)
     assert model.predict(np.ma.array(np.ones((3, 2))), verbose=0)["click"].shape == (3, 1)
