@@ -1,8 +1,20 @@
 """Arrays with holes, as NumPy and pandas have them: read with their holes, or refused."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
+
+Array = TypeVar("Array", bound=np.ndarray)
+
+
+def as_numbers(what: str, value: Any) -> np.ndarray:
+    """`value` as an array of numbers.
+
+    Raises:
+        ValueError: If it holds anything else.
+    """
+    return _numbers(what, value, np.asarray)
 
 
 def masked_numbers(what: str, value: Any) -> np.ma.MaskedArray:
@@ -13,18 +25,25 @@ def masked_numbers(what: str, value: Any) -> np.ma.MaskedArray:
     Raises:
         ValueError: If `value` holds anything else.
     """
+    return _numbers(what, value, _with_holes)
+
+
+def _numbers(what: str, value: Any, read: Callable[[Any], Array]) -> Array:
     try:
-        array = _nullable(value) if is_nullable(value) else np.ma.asarray(with_masks(value))
+        array = read(value)
     except (ValueError, TypeError) as error:
         raise ValueError(
             f"{what} must be rows of one shape. Received: {type(value).__name__}, {error}"
         ) from error
-    if array.dtype == object:
-        array = _numbers_of_objects(array)
     # bfloat16 is a kind of its own
     if array.dtype.kind not in "fiub" and "float" not in array.dtype.name:
         raise ValueError(f"{what} must be numbers. Received: dtype={array.dtype}")
     return array
+
+
+def _with_holes(value: Any) -> np.ma.MaskedArray:
+    array = _nullable(value) if is_nullable(value) else np.ma.asarray(with_masks(value))
+    return _numbers_of_objects(array) if array.dtype == object else array
 
 
 def check_unmasked(what: str, value: Any, table: Any = None) -> None:

@@ -20,8 +20,8 @@ class Split:
         columns: dict of arrays by column name, each (B,) (a column of lists holds a list a row), or
             of packed features, one array (B, D); also a data frame or an Arrow table.
         labels: dict of arrays by task name, each (B,), (B, units), or (B, S) with a label per
-            entry of a sequence; also a data frame or an Arrow table. NaN, or -1 among integers,
-            is a missing label. Row weights and groups that a `Task` names stand here, too.
+            entry of a sequence; also a data frame or an Arrow table. NaN, or -1 among integers, is
+            a missing label. Row weights and groups that a `Task` names stand here, too.
 
     Raises:
         ValueError: Where there is no column or no label, or their numbers of rows differ.

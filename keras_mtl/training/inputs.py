@@ -9,7 +9,7 @@ import numpy as np
 from keras_mtl.checks import did_you_mean
 from keras_mtl.features.input_limits import id_limits, tables_of
 from keras_mtl.features.packed_columns import fingerprint_of
-from keras_mtl.masked_numbers import check_unmasked
+from keras_mtl.masked_numbers import as_numbers, check_unmasked
 
 
 def prepare_inputs(expected: Any, x: Any, table: Any = None) -> Any:
@@ -84,24 +84,6 @@ def row_count(x: Any) -> int | None:
     return rows[0] if rows else None
 
 
-def as_numbers(what: str, value: Any) -> np.ndarray:
-    """`value` as an array of numbers.
-
-    Raises:
-        ValueError: If it holds anything else.
-    """
-    try:
-        array = np.asarray(value)
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"{what} must be rows of one shape. Received: {type(value).__name__}, {error}"
-        ) from error
-    # bfloat16 is a kind of its own
-    if array.dtype.kind not in "fiub" and "float" not in array.dtype.name:
-        raise ValueError(f"{what} must be numbers. Received: dtype={array.dtype}")
-    return array
-
-
 def _check_names(tensors: Mapping[str, Any], x: Mapping[str, Any], table: Any) -> None:
     for name, tensor in tensors.items():
         if x.get(name) is None and not _is_optional(tensor):
@@ -138,9 +120,9 @@ def _as_array(tensor: Any, value: Any, table: Any = None) -> Any:
     """`value` as the input `tensor` takes it; tensors and what holds no dense rows stay."""
     if value is None and _is_optional(tensor):
         return None
+    check_unmasked(f"Input {tensor.name!r}", value, table)
     if value is None or (is_array_like(value) and not keras.ops.is_tensor(value)):
         is_string = tensor.dtype == "string"
-        check_unmasked(f"Input {tensor.name!r}", value, table)
         made = "" if table is None else ", which `model.features.encode(...)` makes,"
         what = f"Input {tensor.name!r}{made}"
         value = np.asarray(value) if is_string else as_numbers(what, value)

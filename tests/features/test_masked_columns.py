@@ -89,9 +89,11 @@ def test_truth_values_with_gaps_are_taken_as_integers_with_gaps(column):
 def test_a_masked_array_is_no_input_of_a_model():
     model = zoo.shared_bottom(2, ["click"], bottom_units=2, tower_units=2)
     x = np.ma.array(np.ones((3, 2)), mask=np.eye(3, 2))
-    with pytest.raises(ValueError, match="Input 'features' must have no masked entries") as error:
-        model.predict(x, verbose=0)
-    assert "encode" not in str(error.value)
+    for inputs in (x, list(x)):
+        match = r"Input 'features' must have no masked entries.* 2 masked"
+        with pytest.raises(ValueError, match=match) as error:
+            model.predict(inputs, verbose=0)
+        assert "encode" not in str(error.value)
     assert model.predict(np.ma.array(np.ones((3, 2))), verbose=0)["click"].shape == (3, 1)
 
 
