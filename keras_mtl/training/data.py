@@ -49,7 +49,7 @@ def prepare_arrays(
         sample_weight: None, one array for all tasks, or a dict of arrays by task name.
     """
     y = as_label_dict(tasks, y)
-    labels = {task.name: _filled(task, label_of(task, y)) for task in tasks}
+    labels = {task.name: filled_labels(task, label_of(task, y)) for task in tasks}
     for task in tasks:
         check_array(task, labels[task.name], shapes[task.name])
     check_rows(x, labels)
@@ -95,7 +95,8 @@ def check_array(task: Task, labels: np.ndarray, output_shape: tuple[Any, ...]) -
         )
 
 
-def _filled(task: Task, column: Any) -> np.ndarray:
+def filled_labels(task: Task, column: Any) -> np.ndarray:
+    """A task's labels as a plain array, marked missing where they were masked."""
     return fill_labels(task, masked_numbers(f"Labels of task {task.name!r}", column))
 
 
@@ -135,7 +136,10 @@ def _as_rows(rows: np.ndarray, like: np.ndarray) -> np.ndarray:
 
 def plain_labels(tasks: Sequence[Task], labels: Mapping[str, Any]) -> dict[str, Any]:
     """`labels` with those of `tasks` as plain arrays, marked where they were masked."""
-    return {**labels, **{t.name: _filled(t, labels[t.name]) for t in tasks if t.name in labels}}
+    return {
+        **labels,
+        **{t.name: filled_labels(t, labels[t.name]) for t in tasks if t.name in labels},
+    }
 
 
 def _allowed(task: Task, known: np.ndarray) -> tuple[np.ndarray, str]:

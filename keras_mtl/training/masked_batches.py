@@ -9,8 +9,8 @@ import numpy as np
 
 from keras_mtl.masked_numbers import check_unmasked
 from keras_mtl.task import Task
+from keras_mtl.training.data import filled_labels
 from keras_mtl.training.inputs import check_table
-from keras_mtl.training.labels import fill_labels
 
 
 def marked_batches(tasks: Sequence[Task], data: Any, fingerprints: frozenset[str]) -> Any:
@@ -71,14 +71,14 @@ def _marked(tasks: Sequence[Task], batch: Any, fingerprints: frozenset[str]) -> 
         keras.tree.map_structure(lambda array, what=what: check_unmasked(what, array), part)
     if isinstance(y, Mapping):
         by_name = {task.name: task for task in tasks}
-        y = {k: _filled(by_name[k], v) if k in by_name else v for k, v in y.items()}
+        y = {k: _plain(by_name[k], v) if k in by_name else v for k, v in y.items()}
     elif len(tasks) == 1:
-        y = _filled(tasks[0], y)
+        y = _plain(tasks[0], y)
     return (x, y, *weights) if labels else batch
 
 
-def _filled(task: Task, labels: Any) -> Any:
-    return fill_labels(task, labels) if isinstance(labels, np.ma.MaskedArray) else labels
+def _plain(task: Task, labels: Any) -> Any:
+    return filled_labels(task, labels) if _is_masked(labels) else labels
 
 
 def _is_masked(array: Any) -> bool:
