@@ -421,7 +421,7 @@ def test_several_inputs_are_given_by_name():
     assert model.predict(rows, verbose=0)["a"].shape == (3, 1)
     for wrong, word in (
         ([rows["one"], rows["two"]], "by name of input. Received: x of type list"),
-        (pd.DataFrame(rows["one"]), "by name of input. Received: x of type DataFrame"),
+        (pd.DataFrame(rows["one"]), "Missing: 'one'. Received: [0, 1]"),
         ({"one": rows["one"]}, "Missing: 'two'"),
         (rows | {"two": np.ones((3, 3))}, r"'two' must have shape (B, 2)"),
     ):
