@@ -18,7 +18,7 @@ def assert_packed_equal(one, other):
 
 def test_layout(table, unseen):
     packed = table.encode(unseen)
-    assert list(packed) == ["categorical", "numeric", "history", "clicks"]
+    assert list(packed) == ["categorical", "clicks", "history", "numeric"]  # as trees sort them
     assert packed["categorical"].shape == (80, 7)
     assert packed["categorical"].dtype == packed["history"].dtype == np.int32
     assert packed["numeric"].shape == (80, 3)  # age has an indicator, pay has none
