@@ -123,6 +123,7 @@ def city_table():
     return table, packed, labels
 
 
+@pytest.mark.filterwarnings("ignore:No labels of task:UserWarning")
 def test_single_task_shares_nothing_not_even_embeddings():
     table, packed, labels = city_table()
     unknown = np.full(24, -1)
@@ -139,6 +140,7 @@ def test_single_task_shares_nothing_not_even_embeddings():
             assert moved[1].max() == 0 < moved[0].max(), path
 
 
+@pytest.mark.filterwarnings("ignore:No labels of task:UserWarning")
 @pytest.mark.parametrize("on_table", [False, True])
 def test_single_task_trains_as_if_alone(on_table):
     table, packed, labels = city_table()
@@ -152,6 +154,7 @@ def test_single_task_trains_as_if_alone(on_table):
     np.testing.assert_allclose(alone[0], alone[1], atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:No labels of task:UserWarning")
 @pytest.mark.parametrize("case", [case for case in CASES if case != "single_task"])
 def test_all_others_share(case):
     """The contrast to `single_task`: a task's labels move the other task's prediction."""
