@@ -95,8 +95,7 @@ def test_cgc_leaves_the_experts_of_other_tasks_out():
     found = signatures(zoo.cgc, 5, tower_units=3, **arguments)
     for task in TASKS:
         seen = SHARED + OWN[task]
-        gate = 5 * (SHARED + sum(OWN.values()))
-        assert products(found[task]) == seen * 5 * 8 + gate + mixing(seen, 8) + 8 * 3 + 3
+        assert products(found[task]) == seen * 5 * 8 + 5 * seen + mixing(seen, 8) + 8 * 3 + 3
 
 
 def test_ple_leaves_them_out_of_the_last_level_and_their_gates_out_of_all():
@@ -105,8 +104,9 @@ def test_ple_leaves_them_out_of_the_last_level_and_their_gates_out_of_all():
     count = SHARED + sum(OWN.values())
     for task in TASKS:
         seen = SHARED + OWN[task]
-        first = count * 5 * 8 + 2 * (5 * count + mixing(count, 8))  # its gate and the shared one
-        last = seen * 8 * 8 + 8 * count + mixing(seen, 8)
+        gates = 5 * seen + 5 * count  # the task's and the shared one
+        first = count * 5 * 8 + gates + 2 * mixing(count, 8)
+        last = seen * 8 * 8 + 8 * seen + mixing(seen, 8)
         assert products(found[task]) == first + last + 8 * 3 + 3
 
 
@@ -124,7 +124,7 @@ def test_a_reloaded_model_and_a_copy_leave_out_as_much(tmp_path):
         )
     ]
     assert found[0] == found[1] == found[2]
-    assert found[0]["b"] == 2 * 5 * 64 + 5 * 7 + mixing(2, 64) + 64, "a head of one's own"
+    assert found[0]["b"] == 2 * 5 * 64 + 5 * 2 + mixing(2, 64) + 64, "a head of one's own"
 
 
 def test_a_task_given_another_computes_the_two():
