@@ -53,7 +53,7 @@ def summary(names: Sequence[str], most: int = 8) -> str:
     >>> summary(["serving_default", "click", "packed"])
     'serving_default, click, packed'
     >>> summary(["serving_default", "a", "b", "c", "packed"], most=3)
-    'serving_default, a, b and 2 more'
+    'serving_default, a and 3 more'
     """
     if len(names) <= most:
         return ", ".join(names)

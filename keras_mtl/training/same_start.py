@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_mtl.training import replicas
 
@@ -17,8 +18,7 @@ class SameStart(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Compares the steps that the optimizers have made, after backups are restored."""
         # A variable, or a tensor where gradients are accumulated.
-        iterations = keras.ops.convert_to_tensor(self.model.optimizer.iterations)
-        step = int(keras.ops.convert_to_numpy(iterations))
+        step = int(np.asarray(self.model.optimizer.iterations))
         with replicas.scope_of(self.model):
             steps = replicas.gathered(step)
         if len(set(steps)) > 1:

@@ -68,7 +68,7 @@ def lists():
             features.Sequence("item", max_length=2, missing=0),
         ],
         seed=0,
-    ).adapt({"user": np.array([5, 6]), "item": [[1, 2], [3]]})
+    ).adapt({"user": np.array([5, 6]), "item": [[1, 2], [3, 0]]})
     model = zoo.shared_bottom(table, ["a"], bottom_units=3, tower_units=2, seed=0)
     for weight in model.weights:  # unknown and missing values start at zero
         weight.assign(keras.random.normal(weight.shape, seed=1))
