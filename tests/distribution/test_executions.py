@@ -23,6 +23,8 @@ def run(rows: int, batch_size: int, **arguments) -> dict[str, np.ndarray]:
         "b": np.where(generator.random(rows) < 0.5, np.nan, x[:, 0]),
         "c": generator.integers(-1, 3, rows),
     }
+    # The validation rows hold labels of both classes and of each task.
+    y["a"][:7], y["c"][:7] = [1, 0, 1, 0, 1, 1, -1], [0, 1, 2, 0, -1, 2, 0]
     unseen = (x[:7], {name: label[:7] for name, label in y.items()})
     history = model.fit(
         x, y, batch_size=batch_size, epochs=2, shuffle=False, verbose=0, validation_data=unseen
@@ -43,14 +45,12 @@ def test_sixteen_steps_a_call_on_one_replica():
     assert compiled(run_eagerly=True).steps_per_execution == 1
 
 
-@pytest.mark.filterwarnings("ignore:No labels of task:UserWarning")  # of the validation rows
 def test_partial_executions_give_the_numbers_of_single_steps():
     """19 batches: one call of 16, one of 3, whose last batch is one row."""
     assert_same(run(37, 2), run(37, 2, steps_per_execution=1))
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:No labels of task:UserWarning")
 def test_xla_gives_the_same_numbers():
     expected = run(24, 8, jit_compile=False)
     found = run(24, 8, jit_compile=True)
