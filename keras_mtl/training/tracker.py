@@ -102,7 +102,7 @@ class LossTracker(keras.metrics.Metric):
         Args:
             told: What has been said before and is not said again; what is said is added.
         """
-        counts = dict(zip(self._names, ops.convert_to_numpy(self._counts), strict=True))
+        counts = dict(zip(self._names, np.asarray(self._counts), strict=True))
         unlabelled = {("no label", name) for name, count in counts.items() if count == 0}
         news = sorted(repr(name) for _, name in unlabelled - told)
         told |= unlabelled
@@ -113,7 +113,7 @@ class LossTracker(keras.metrics.Metric):
                 f"and `loss` is over the other tasks. Labels by task: {numbers}.",
                 stacklevel=2,
             )
-        warn_of_doubts(self._names, ops.convert_to_numpy(self._doubts), told)
+        warn_of_doubts(self._names, np.asarray(self._doubts), told)
 
 
 @contextmanager
