@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.workload import Sizes, Workload
 from keras_mtl.datasets import census_income
 from keras_mtl.datasets.dataset import Split
-from keras_mtl.features import Category, TabularFeatures
+from keras_mtl.features import Category, Numeric, TabularFeatures
 
 TASKS = ("income", "marital")
 RESERVED_IDS = 2  # missing and unknown values
@@ -29,7 +29,8 @@ def new_table(split: Split, sizes: Sizes) -> TabularFeatures:
         kinds[values.dtype.kind in "OU"].append(name)
     return TabularFeatures(
         categorical=kinds[True],
-        numeric=kinds[False],
+        # as the peers take numbers
+        numeric=[Numeric(name, encoding="standard") for name in kinds[False]],
         embedding_dim=sizes.embedding_dim,
         seed=sizes.seed,
     )

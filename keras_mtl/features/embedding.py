@@ -66,8 +66,8 @@ class TabularEmbedding(keras.layers.Layer):
 
     Input shape: a dict, "categorical" (B, F), "numeric" (B, N), (B, S) by name of a sequence, with
     n-grams (B, S, 1 + G).
-    Output shape: (B, D); or by column (B, dim), (B, S, dim) of an unpooled sequence, (B, 1 or 2) of
-    a number.
+    Output shape: (B, D); or by column (B, dim), (B, S, dim) of an unpooled sequence, of a number
+    (B, dim + 1), or as wide as its `encoding` says.
 
     Raises:
         ValueError: Where an unpooled sequence should be concatenated, or the table is not adapted.
@@ -198,7 +198,9 @@ class TabularEmbedding(keras.layers.Layer):
         start = 0
         for column in encoding.standardized:
             end = start + encoding.standardizations[column.name].width
-            vectors[column.name] = numbers[:, start:end]  # (B, 1 or 2)
+            own = numbers[:, start:end]  # (B, 1 or 2)
+            bins = [vectors[column.name]] if column.binned else []  # (B, D)
+            vectors[column.name] = ops.concatenate([*bins, own], axis=-1)
             start = end
         return vectors
 
@@ -211,7 +213,8 @@ class TabularEmbedding(keras.layers.Layer):
             length = (sequence.max_length,) if sequence.pooling is None else ()
             shapes[sequence.name] = (batch, *length, dim(sequence))
         for column in encoding.standardized:
-            shapes[column.name] = (batch, encoding.standardizations[column.name].width)
+            bins = dim(column) if column.binned else 0
+            shapes[column.name] = (batch, bins + encoding.standardizations[column.name].width)
         if self.concatenate:
             return batch, sum(shape[-1] for shape in shapes.values())
         return shapes

@@ -18,14 +18,14 @@ from keras_mtl.features.reading import (
     read_sequences,
     select,
 )
-from keras_mtl.features.resolution import ExampleDtype
+from keras_mtl.features.resolution import ExampleDtype, finer
 from keras_mtl.features.vocabulary import HashBuckets, Vocabulary, VocabularySpec
 
 Source: TypeAlias = Vocabulary | HashBuckets | Bins | NgramBuckets
 
 
 class Encoding:
-    """Vocabularies by name, and moments or bins by numeric column, of an adapted table.
+    """Vocabularies by name, moments and bins by numeric column, of an adapted table.
 
     Packed are `categorical`, int32 (B, F): an id for every category and binned number, in the order
     of the table's columns; `numeric`, float32 (B, N): the standardised numbers, each followed by
@@ -37,19 +37,18 @@ class Encoding:
         self,
         columns: tuple[Column, ...],
         vocabularies: dict[str, Vocabulary | HashBuckets],
-        numbers: dict[str, Standardization | Bins],
+        bins: dict[str, Bins],
+        standardizations: dict[str, Standardization],
     ) -> None:
         self.columns = columns
         self.vocabularies = vocabularies
-        self.bins = {n: known for n, known in numbers.items() if isinstance(known, Bins)}
-        self.standardizations = {
-            n: known for n, known in numbers.items() if isinstance(known, Standardization)
-        }
+        self.bins = bins
+        self.standardizations = standardizations
         self.sequences = tuple(c for c in columns if isinstance(c, Sequence))
         self.sources: dict[str, Source] = {**vocabularies, **self.bins, **self._ngram_sources()}
-        self.standardized = tuple(c for c in columns if isinstance(c, Numeric) and c.bins is None)
+        self.standardized = tuple(c for c in columns if isinstance(c, Numeric) and c.standardized)
         self.categorical = tuple(
-            c for c in columns if isinstance(c, Category) or (isinstance(c, Numeric) and c.bins)
+            c for c in columns if isinstance(c, Category) or (isinstance(c, Numeric) and c.binned)
         )
 
     @cached_property
@@ -90,8 +89,10 @@ class Encoding:
     @property
     def example_dtypes(self) -> dict[str, ExampleDtype]:
         """By numeric column, the type in which a `tf.train.Example` holds it as it is."""
-        numbers: dict[str, Standardization | Bins] = {**self.standardizations, **self.bins}
-        return {name: known.example_dtype for name, known in numbers.items()}
+        dtypes = {name: known.example_dtype for name, known in self.standardizations.items()}
+        for name, known in self.bins.items():
+            dtypes[name] = finer(dtypes.get(name, "float32"), known.example_dtype)
+        return dtypes
 
     def id_sources(self, name: str) -> list[tuple[str, Source]]:
         """Column and source of the ids in a packed tensor; none of one that holds numbers.
@@ -187,4 +188,4 @@ class Encoding:
         standardizations = {
             name: Standardization(**known) for name, known in config["standardizations"]
         }
-        return cls(columns, vocabularies, {**bins, **standardizations})
+        return cls(columns, vocabularies, bins, standardizations)

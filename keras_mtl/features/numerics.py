@@ -67,8 +67,8 @@ class Moments:
         step = float(np.spacing(abs(self.mean)))
         return deviation if deviation > step else max(1.0, step)
 
-    def finish(self) -> "Standardization":
-        """What was learned."""
+    def finish(self, marks_missing: bool) -> "Standardization":
+        """What was learned; a feature tells of missing values only if `marks_missing`."""
         scale = self.scale()
         mean = None if self.log else self.mean
         resolved = resolves_standardized(self.rounding, mean, scale, self.whole)
@@ -76,7 +76,7 @@ class Moments:
             self.mean,
             scale,
             self.log,
-            indicator=self.missing > 0,
+            indicator=marks_missing and self.missing > 0,
             example_dtype=example_dtype(resolved, self.whole),
         )
 

@@ -36,6 +36,11 @@ def example_dtype(resolved: bool, whole: bool) -> ExampleDtype:
     return "int64" if whole else None
 
 
+def finer(one: ExampleDtype, two: ExampleDtype) -> ExampleDtype:
+    """The type that resolves a column for two uses: float32 resolves less than any other."""
+    return two if one == "float32" else one
+
+
 def resolves_standardized(rounding: float, mean: float | None, scale: float, whole: bool) -> bool:
     """Whether (x - mean) / scale is the same, to a tolerance, where x is rounded to float32.
 

@@ -3,6 +3,8 @@
 from collections import Counter
 from typing import Any
 
+import numpy as np
+
 from keras_mtl.features.columns import Category, Column, Numeric, VocabularyColumn
 from keras_mtl.features.markers import Markers
 from keras_mtl.features.numerics import Bins, Moments, Standardization
@@ -97,11 +99,13 @@ class TableStatistics:
         self.columns = columns
         self.rows = 0
         self.counts = {name: ValueCounts(spec) for name, spec in specs.items()}
-        numerics = [column for column in columns if isinstance(column, Numeric)]
-        self.numerics: dict[str, Moments | QuantileSummary] = {
-            c.name: Moments(log=c.transform == "log") if c.bins is None else QuantileSummary()
-            for c in numerics
-        }
+        self.moments: dict[str, Moments] = {}
+        self.quantiles: dict[str, QuantileSummary] = {}
+        for column in columns:
+            if isinstance(column, Numeric) and column.standardized:
+                self.moments[column.name] = Moments(log=column.transform == "log")
+            if isinstance(column, Numeric) and column.binned:
+                self.quantiles[column.name] = QuantileSummary()
 
     def update(self, data: Any) -> None:
         """Adds one chunk: a dict of arrays or a DataFrame."""
@@ -109,12 +113,17 @@ class TableStatistics:
         for column in self.columns:
             raw = chunk[column.name]
             if isinstance(column, Numeric):
-                self.numerics[column.name].update(read_numbers(column.name, raw))
+                self._update_numbers(column.name, read_numbers(column.name, raw))
             elif isinstance(column, VocabularyColumn):
                 read = read_categories if isinstance(column, Category) else read_sequences
                 kind, values = read(column.name, raw)[:2]
                 self.counts[column.vocabulary_name].update(column.name, kind, values)
         self.rows += len(raw)
+
+    def _update_numbers(self, name: str, numbers: np.ndarray) -> None:
+        for seen in (self.moments, self.quantiles):
+            if name in seen:
+                seen[name].update(numbers)
 
     def merge(self, other: "TableStatistics") -> None:
         """Adds what `other`, of an equal table, has seen."""
@@ -125,23 +134,25 @@ class TableStatistics:
             )
         for name, counts in self.counts.items():
             counts.merge(other.counts[name])
-        for name, numbers in self.numerics.items():
-            numbers.merge(other.numerics[name])  # type: ignore[arg-type]
+        for name, moments in self.moments.items():
+            moments.merge(other.moments[name])
+        for name, quantiles in self.quantiles.items():
+            quantiles.merge(other.quantiles[name])
         self.rows += other.rows
 
     def vocabularies(self) -> dict[str, Vocabulary | HashBuckets]:
         """What was learned of categories, by name of the vocabulary."""
         return {name: counts.finish() for name, counts in self.counts.items()}
 
-    def numbers(self) -> dict[str, Standardization | Bins]:
-        """What was learned of numbers, by column."""
-        learned: dict[str, Standardization | Bins] = {}
-        for column in self.columns:
-            if not isinstance(column, Numeric):
-                continue
-            seen = self.numerics[column.name]
-            if isinstance(seen, Moments):
-                learned[column.name] = seen.finish()
-            elif column.bins is not None:
-                learned[column.name] = seen.finish(column.bins)
-        return learned
+    def bins(self) -> dict[str, Bins]:
+        """The bins of numbers, by column."""
+        numbers = [column for column in self.columns if isinstance(column, Numeric)]
+        return {c.name: self.quantiles[c.name].finish(c.bins) for c in numbers if c.bins}
+
+    def standardizations(self) -> dict[str, Standardization]:
+        """How numbers are standardised, by column."""
+        # the id of a bin says as well what is missing
+        return {
+            name: moments.finish(marks_missing=name not in self.quantiles)
+            for name, moments in self.moments.items()
+        }

@@ -33,15 +33,15 @@ class TabularFeatures:
     """A table's columns, what was learned of them, and the way from raw data to one vector per row.
 
     x = [E[id_1], ..., E[id_F], pooled sequences, z_1, ..., z_N]: the embeddings of every category
-    and binned number, of every sequence, and the standardised numbers (`Category`, `Numeric` and
-    `Sequence` say how a value becomes id or z). Training reads a few packed tensors; columns
-    embedded in one width have one weight and one gather. The served model reads the raw columns by
-    name.
+    and of every number's bin, of every sequence, and the standardised numbers (`Category`,
+    `Numeric` and `Sequence` say how a value becomes id or z). Training reads a few packed tensors;
+    columns embedded in one width have one weight and one gather. The served model reads the raw
+    columns by name.
 
     Args:
         columns: `Category`, `Numeric` and `Sequence` objects. A bare name would not say which.
         categorical: Names (or `Category` objects) of categories.
-        numeric: Names (or `Numeric` objects) of numbers, standardised.
+        numeric: Names (or `Numeric` objects) of numbers.
         embedding_dim: Width of every embedding whose column does not give its own `dim`.
         embeddings_initializer: As in `keras.layers.Embedding`, drawn per vocabulary and seeded by
             its name; missing and unknown values start at zero.
@@ -59,10 +59,10 @@ class TabularFeatures:
     >>> data = {"city": np.array(["Rome", "Oslo", "Rome"]), "age": np.array([30.0, 40.0, np.nan])}
     >>> table = TabularFeatures(categorical=["city"], numeric=["age"], embedding_dim=4)
     >>> packed = table.adapt(data).encode(data)
-    >>> packed["categorical"].ravel().tolist(), packed["numeric"].tolist()
-    ([2, 3, 2], [[-1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> packed["categorical"].tolist(), packed["numeric"].tolist()
+    ([[2, 1], [3, 2], [2, 0]], [[-1.0], [1.0], [0.0]])
     >>> table.embed().shape
-    (None, 6)
+    (None, 9)
     """
 
     def __init__(
@@ -129,7 +129,12 @@ class TabularFeatures:
                 statistics.update(chunk)
         if not statistics.rows:
             raise ValueError("Argument `data` must hold at least one row. Received: 0 rows")
-        self._encoding = Encoding(self.columns, statistics.vocabularies(), statistics.numbers())
+        self._encoding = Encoding(
+            self.columns,
+            statistics.vocabularies(),
+            statistics.bins(),
+            statistics.standardizations(),
+        )
         self._inputs = None
         self._tensor_encoder = None
         return self
@@ -253,8 +258,8 @@ class TabularFeatures:
 
         Returns:
             A KerasTensor (B, D): embeddings, pooled sequences, numbers. Or by column (B, dim), for
-            an unpooled sequence (B, S, dim) with a Keras mask, for a number (B, 1), with indicator
-            (B, 2).
+            an unpooled sequence (B, S, dim) with a Keras mask, for a number as wide as its
+            `encoding` says.
 
         Raises:
             ValueError: Where an unpooled sequence should be concatenated.

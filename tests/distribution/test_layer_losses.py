@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_mtl import MultiTaskModel, Task, zoo
 from tests.distribution.problem import assert_same
+from tests.training.own_loops import Logging
 
 BATCH_SIZE = 16
 RNG = np.random.default_rng(0)
@@ -32,22 +33,9 @@ def norm():
     return keras.layers.BatchNormalization(synchronized=True)
 
 
-class Guide(MultiTaskModel):
-    """A `train_step` of one's own, that does not call ours."""
-
-    def train_step(self, data):
-        x, y = data
-        with tf.GradientTape() as tape:
-            y_pred = self(x, training=True)
-            loss = self.compute_loss(y=y, y_pred=y_pred)
-        gradients = tape.gradient(loss, self.trainable_variables)
-        self.optimizer.apply(gradients, self.trainable_variables)
-        return self.compute_metrics(x, y, y_pred)
-
-
 @pytest.mark.parametrize(
     ("between", "cls"),
-    [(Mean, MultiTaskModel), (norm, MultiTaskModel), (norm, Guide)],
+    [(Mean, MultiTaskModel), (norm, MultiTaskModel), (norm, Logging)],
     ids=["aggregated_assign", "synchronized_norm", "own_step"],
 )
 def test_a_regularizer_is_logged_right_and_trains_as_on_one_replica(mirrored, between, cls):

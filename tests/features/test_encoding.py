@@ -229,7 +229,8 @@ def test_booleans_are_zero_and_one():
 
 def test_constant_and_infinite_numbers():
     data = {"x": np.full(1000, 0.1), "y": np.array([np.inf, 1.0] * 500), "z": [None, 3] * 500}
-    table = TabularFeatures(numeric=["x", "y", "z"]).adapt(data)
+    columns = [Numeric(name, encoding="standard") for name in "xyz"]
+    table = TabularFeatures(columns).adapt(data)
     np.testing.assert_array_equal(
         table.encode(data)["numeric"][:2], [[0, 0, 1, 0, 1], [0, 0, 0, 0, 0]]
     )
@@ -241,7 +242,9 @@ def test_column_without_any_value():
         "y": np.array([np.nan, np.nan]),
         "z": np.array([np.nan] * 2),
     }
-    table = TabularFeatures([Category("x"), Numeric("y"), Numeric("z", bins=4)]).adapt(data)
+    table = TabularFeatures(
+        [Category("x"), Numeric("y", encoding="standard"), Numeric("z", bins=4)]
+    ).adapt(data)
     packed = table.encode(data)
     assert packed["categorical"].tolist() == [[0, 0], [0, 0]]
     assert packed["numeric"].tolist() == [[0, 1], [0, 1]]
@@ -253,6 +256,6 @@ def test_no_rows(table, train):
 
 
 def test_absent_groups_have_no_key():
-    table = TabularFeatures(numeric=["x"]).adapt({"x": [1.0, 2.0]})
+    table = TabularFeatures([Numeric("x", encoding="standard")]).adapt({"x": [1.0, 2.0]})
     assert list(table.encode({"x": [1.0]})) == ["numeric"]
     assert list(table.inputs) == ["numeric"]

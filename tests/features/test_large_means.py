@@ -28,14 +28,14 @@ def numbers(column, values, rows=None):
     ids=["float64", "int64", "list", "nanoseconds beyond 2^53", "negative"],
 )
 def test_a_large_mean_leaves_the_spread_as_it_is(values):
-    z = numbers(Numeric("t"), values)
+    z = numbers(Numeric("t", encoding="standard"), values)
     assert z.dtype == np.float32
     np.testing.assert_allclose(z, SPREAD, atol=1e-6)
     np.testing.assert_allclose([z[0], z[-1]], [-1.675, 1.675], atol=1e-3)
 
 
 def test_chunks_and_workers_learn_the_same_of_a_large_mean():
-    table = TabularFeatures([Numeric("t")])
+    table = TabularFeatures([Numeric("t", encoding="standard")])
     table.adapt({"t": SECONDS[start : start + 7]} for start in range(0, 30, 7))
     z = table.encode({"t": SECONDS})["numeric"][:, 0]
     np.testing.assert_allclose(z, SPREAD, atol=1e-6)
@@ -43,14 +43,16 @@ def test_chunks_and_workers_learn_the_same_of_a_large_mean():
     one.update({"t": SECONDS[:11]})
     two.update({"t": SECONDS[11:]})
     two.merge(one)
-    merged = TabularFeatures([Numeric("t")]).adapt(two)
+    merged = TabularFeatures([Numeric("t", encoding="standard")]).adapt(two)
     np.testing.assert_allclose(merged.encode({"t": SECONDS})["numeric"][:, 0], SPREAD, atol=1e-6)
 
 
 def test_logarithms_of_large_numbers_are_told_apart():
     log = np.log1p(SECONDS)
     expected = (log - log.mean()) / log.std()
-    np.testing.assert_allclose(numbers(Numeric("t", transform="log"), SECONDS), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        numbers(Numeric("t", transform="log", encoding="standard"), SECONDS), expected, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("bins", [3, [1.7e9 + 100, 1.7e9 + 200]])
@@ -62,14 +64,18 @@ def test_bins_of_large_numbers_are_filled_evenly(bins, values):
 
 def test_constants_and_what_float64_does_not_resolve_stay_small():
     for values in ([0.1] * 3, [1.7e9 + 0.1] * 3, 1.7e18 + np.arange(0, 300, 10), [-3e38] * 2):
-        z = numbers(Numeric("t"), values)
+        z = numbers(Numeric("t", encoding="standard"), values)
         assert np.abs(z).max() < 3, values
-    np.testing.assert_array_equal(numbers(Numeric("t"), [5.0, 5.0], [5.0, 7.0]), [0, 2])
+    np.testing.assert_array_equal(
+        numbers(Numeric("t", encoding="standard"), [5.0, 5.0], [5.0, 7.0]), [0, 2]
+    )
 
 
 def test_the_smallest_integer_is_a_missing_number():
     values = np.array([1, 3, -(2**63)])
-    table = TabularFeatures([Numeric("a"), Numeric("b", bins=2)]).adapt({"a": values, "b": values})
+    table = TabularFeatures([Numeric("a", encoding="standard"), Numeric("b", bins=2)]).adapt(
+        {"a": values, "b": values}
+    )
     for rows in (values, values.astype(float), values.tolist()):
         packed = table.encode({"a": rows, "b": rows})
         assert packed["numeric"].tolist() == [[-1, 0], [1, 0], [0, 1]]
@@ -93,14 +99,18 @@ def test_bins_of_files_that_hold_edges_alone_are_read():
 
 
 TABLES = {
-    "seconds": (Numeric("t"), SECONDS),
-    "nanoseconds": (Numeric("t"), NANOSECONDS),
-    "fractions": (Numeric("t"), SECONDS + 0.37),
-    "logarithms": (Numeric("t", transform="log"), SECONDS),
+    "seconds": (Numeric("t", encoding="standard"), SECONDS),
+    "nanoseconds": (Numeric("t", encoding="standard"), NANOSECONDS),
+    "fractions": (Numeric("t", encoding="standard"), SECONDS + 0.37),
+    "both": (Numeric("t", bins=5, encoding="bins+standard"), SECONDS + 0.37),
+    "logarithms": (Numeric("t", transform="log", encoding="standard"), SECONDS),
     "quantile bins": (Numeric("t", bins=5), SECONDS + 0.37),
     "given bins": (Numeric("t", bins=[1.7e9 + 0.37, 1.7e9 + 10.37]), SECONDS + 0.37),
-    "small": (Numeric("t"), SPREAD * 12 + 40),
-    "with gaps": (Numeric("t"), np.where(np.arange(30) % 4 == 0, np.nan, SECONDS)),
+    "small": (Numeric("t", encoding="standard"), SPREAD * 12 + 40),
+    "with gaps": (
+        Numeric("t", encoding="standard"),
+        np.where(np.arange(30) % 4 == 0, np.nan, SECONDS),
+    ),
 }
 
 
@@ -113,9 +123,7 @@ def test_what_is_served_agrees_with_training_to_a_millionth(name):
     table = adapted(column, values)
     assert table.serving_signature()["t"].dtype == tf.float64
     for raw in (tf.constant(values), tf.constant(values, tf.float64)):
-        (expected,), (served,) = (
-            table.encode({"t": values}).values(),
-            table.encode_tensors({"t": raw}).values(),
-        )
-        np.testing.assert_allclose(served, expected, rtol=1e-6, atol=1e-6)
-        assert served.dtype == expected.dtype
+        served = table.encode_tensors({"t": raw})
+        for kind, expected in table.encode({"t": values}).items():
+            np.testing.assert_allclose(served[kind], expected, rtol=1e-6, atol=1e-6)
+            assert served[kind].dtype == expected.dtype

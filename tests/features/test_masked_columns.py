@@ -21,7 +21,7 @@ COLUMNS = {
 
 
 def make_table():
-    return TabularFeatures([Category("a"), Numeric("n"), Numeric("b", bins=2)])
+    return TabularFeatures([Category("a"), Numeric("n", encoding="standard"), Numeric("b", bins=2)])
 
 
 def of(column):

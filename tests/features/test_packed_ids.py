@@ -221,8 +221,6 @@ def test_trees_reach_the_arrays_of_encoded_rows(tree_map):
 
 def test_jax_reads_encoded_rows_as_a_tree():
     jax = pytest.importorskip("jax")
-    if keras.backend.backend() != "jax":
-        pytest.skip("JAX is not loaded before this package")
     packed = make_table().encode(COLUMNS)
     doubled = jax.jit(lambda x: jax.tree_util.tree_map(lambda array: 2 * array, x))(packed)
     np.testing.assert_array_equal(doubled["categorical"], 2 * packed["categorical"])

@@ -138,8 +138,16 @@ def test_bad_tables(arguments, error, message):
         (lambda: Numeric("a", bins=[2, 1]), "a list of increasing numbers"),
         (lambda: Numeric("a", bins=[]), "a list of increasing numbers"),
         (lambda: Numeric("a", transform="sqrt"), "`transform` must be one of None, 'log'"),
-        (lambda: Numeric("a", bins=4, transform="log"), "`transform` must be None where `bins`"),
-        (lambda: Numeric("a", dim=4), "`dim` needs `bins`"),
+        (
+            lambda: Numeric("a", bins=4, transform="log"),
+            "`transform` must be None where nothing is standardised",
+        ),
+        (lambda: Numeric("a", dim=4, encoding="standard"), "`dim` needs bins"),
+        (
+            lambda: Numeric("a", bins=4, encoding="standard"),
+            "`bins` must be None where nothing is cut",
+        ),
+        (lambda: Numeric("a", encoding="ple"), "`encoding` must be one of None, 'bins.standard'"),
     ],
 )
 def test_bad_columns(make, message):

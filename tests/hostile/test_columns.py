@@ -41,8 +41,8 @@ def table():
             Category("number"),
             Category("hashed word", hash_buckets=BUCKETS),
             Category("hashed number", hash_buckets=BUCKETS),
-            Numeric("plain"),
-            Numeric("log", transform="log"),
+            Numeric("plain", encoding="standard"),
+            Numeric("log", transform="log", encoding="standard"),
             Numeric("bins", bins=[0.0, 1.0]),
             Sequence("words", vocabulary=["b", "a"], max_length=2),
             Sequence("numbers", vocabulary=[3, 1], max_length=2),
@@ -407,7 +407,12 @@ def test_numbers_that_float32_cannot_standardise_count_as_missing():
 
 def test_columns_without_any_value():
     data = {"a": [None, float("nan")], "n": [np.nan, np.inf], "b": [np.nan, None], "s": [[], None]}
-    columns = [Category("a"), Numeric("n"), Numeric("b", bins=4), Sequence("s", max_length=2)]
+    columns = [
+        Category("a"),
+        Numeric("n", encoding="standard"),
+        Numeric("b", bins=4),
+        Sequence("s", max_length=2),
+    ]
     table = TabularFeatures(columns, embedding_dim=2).adapt(data)
     packed = table.encode({"a": ["x", None], "n": [1.0, None], "b": [1.0, None], "s": [["x"], []]})
     assert packed["categorical"].tolist() == [[1, 1], [0, 0]]

@@ -3,11 +3,12 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_mtl import MultiTaskModel, Task, zoo
 from keras_mtl.layers import TaskOutput
+from tests.training.own_loops import Guide, Logging
 
-tf = pytest.importorskip("tensorflow")
 on_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="a loop in TensorFlow's words"
 )
@@ -31,37 +32,6 @@ Y = {
     "tags": RNG.integers(-1, 2, (ROWS, 2)),
 }
 Y["buy"][(Y["click"] == 0) & (Y["buy"] == 1)] = 0
-
-
-class Guide(MultiTaskModel):
-    """The `train_step` of Keras' guide to custom training, with `fit`."""
-
-    def train_step(self, data):
-        x, y = data
-        with tf.GradientTape() as tape:
-            y_pred = self(x, training=True)
-            loss = self.compute_loss(y=y, y_pred=y_pred)
-        gradients = tape.gradient(loss, self.trainable_variables)
-        self.optimizer.apply(gradients, self.trainable_variables)
-        for metric in self.metrics:
-            if metric.name == "loss":
-                metric.update_state(loss)
-            else:
-                metric.update_state(y, y_pred)
-        return {metric.name: metric.result() for metric in self.metrics}
-
-
-class Logging(MultiTaskModel):
-    """A `train_step` of one's own, that hands the logs to `compute_metrics`."""
-
-    def train_step(self, data):
-        x, y = data
-        with tf.GradientTape() as tape:
-            y_pred = self(x, training=True)
-            loss = self.compute_loss(y=y, y_pred=y_pred)
-        gradients = tape.gradient(loss, self.trainable_variables)
-        self.optimizer.apply(gradients, self.trainable_variables)
-        return self.compute_metrics(x, y, y_pred)
 
 
 def made(optimizer=None, cls=None, **compiled):

@@ -38,7 +38,7 @@ for case in cases:
 
 def raw_columns():
     return {
-        "city": np.array(["Rome", "Oslo", "", "Nowhere", None, "Rome"], object),
+        "city": np.array(["Rome", "?", "Oslo", "Nowhere", None, ""], object),
         "age": np.array([1.0, None, 3.0, 4.0, 1e9, 2.0], object),
         "pay": np.array([0.0, 5.0, None, 1.0, 2.0, 0.0], object),
         "seen": np.array([["x", "y"], [], ["z"], ["new", "x"], ["y"], ["x"]], object),

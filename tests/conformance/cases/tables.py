@@ -13,7 +13,14 @@ from tests.conformance.draws import labels
 
 ON_ROWS = {"slices": "its embeddings are rows of one matrix, not slices of a stack"}
 NOT_ALL_ROWS = {"trained": "rows of padding, or of values that its batches lack, have no gradient"}
-ALL_ROWS = {"Category", "Category given", "Numeric", "Numeric bins", "Numeric log"}
+ALL_ROWS = {
+    "Category",
+    "Category given",
+    "Numeric",
+    "Numeric bins",
+    "Numeric standard",
+    "Numeric log",
+}
 ALL_ROWS |= {"TabularFeatures options"}
 """Cases whose batches hold every value that their tables have a row for."""
 
@@ -87,9 +94,10 @@ def cases() -> Iterator[Case]:
     )
     yield column(features.Category, "hashed", name="zip", hash_buckets=3, min_count=1)
     yield column(features.Category, "frequent", name="zip", min_count=12)
-    yield column(features.Numeric, "", 10, name="age")
+    yield column(features.Numeric, "", name="age")
     yield column(features.Numeric, "bins", name="age", bins=4, dim=2)
-    yield column(features.Numeric, "log", 10, name="age", transform="log")
+    yield column(features.Numeric, "standard", 10, name="age", encoding="standard")
+    yield column(features.Numeric, "log", 10, name="age", transform="log", encoding="standard")
     yield column(features.Sequence, "", name="seen")
     shared = {"vocabulary": "word", "min_count": 2, "dim": 2, "missing": "Bern", "max_length": 3}
     yield column(features.Sequence, "options", name="seen", **shared)
