@@ -38,7 +38,7 @@ def main(module: str, folder: str, options: str) -> None:
         first_step=first_step,
         parameters=int(contender.parameters),
         versions=versions(),
-        device=_device(),
+        device=device(),
         flops=getattr(contender, "flops", None),
     )
     for line in sys.stdin:
@@ -74,7 +74,7 @@ def versions() -> str:
     return " ".join(f"{name}=={importlib.metadata.version(name)}" for name in used)
 
 
-def _device() -> str:
+def device() -> str:
     """What this process computes on: the name of its GPU, or "cpu"."""
     if torch := sys.modules.get("torch"):
         return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
