@@ -105,7 +105,12 @@ WRONG = {
         "seed": '"s"',
     },
     "data.table.features.category": CATEGORY,
-    "data.table.features.number": {"bins": '"many"', "dim": "0.5", "transform": "3", "encoding": "[1]"},
+    "data.table.features.number": {
+        "bins": '"many"',
+        "dim": "0.5",
+        "transform": "3",
+        "encoding": "[1]",
+    },
     "data.table.features.sequence": CATEGORY
     | {
         "max_length": '"long"',
