@@ -108,7 +108,7 @@ table = features.TabularFeatures(
         features.Category("user", min_count=3),
         features.Category("item", min_count=3),
         features.Category("device", dim=4),
-        features.Numeric("age", bins=16),
+        features.Numeric("age"),
     ],
     embedding_dim=8,
 )

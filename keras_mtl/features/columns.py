@@ -208,7 +208,7 @@ class Numeric(Column):
     frequent than that gets a bin of its own, and none is empty.
 
     Standardised: z = (f(x) - mean f) / std f, where f(x) = x, or sign(x) log(1 + |x|) with
-    `transform="log"`, all in float64; z = 0 where x is missing.
+    `transform="log"`, all in float64; z = 0 where x is missing or float32 cannot hold z.
 
     Missing are NaN, None, the smallest 64-bit integer, and numbers beyond float32.
 
@@ -227,8 +227,8 @@ class Numeric(Column):
             edges as an increasing list; None takes 64.
         transform: None or "log": what is standardised. Quantiles do not change under it.
         dim: Width of a bin's embedding; None takes the table's `embedding_dim`.
-        encoding: "bins+standard", "bins" or "standard"; None takes "bins" where `bins` is given,
-            else "bins+standard".
+        encoding: "bins+standard", "bins" or "standard". None takes "bins+standard", but "bins"
+            where `bins` is given: `bins=32` alone gives bins only.
 
     Raises:
         ValueError: For an argument of the wrong type or range, or one that the encoding does not
@@ -272,8 +272,12 @@ class Numeric(Column):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Numeric":
-        """The column that `get_config` described."""
-        return cls(**{"encoding": encoding_before(config.get("bins"))} | config)
+        """The column that `get_config` described; a file from before `encoding` does not say it."""
+        return cls(**{"encoding": old_encoding(config.get("bins"))} | config)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """The same for pickle."""
+        self.__dict__.update({"encoding": old_encoding(state["bins"])} | state)
 
     def _check_bins(self) -> None:
         if isinstance(self.bins, Iterable) and not isinstance(self.bins, str):
@@ -282,7 +286,7 @@ class Numeric(Column):
             self._set(bins=check_integer("bins", self.bins, minimum=2))
         if self.bins is not None and not self.binned:
             raise ValueError(
-                "Argument `bins` must be None where nothing is cut into bins. "
+                'Argument `bins` needs encoding="bins" or "bins+standard". '
                 f"Received: bins={self.bins!r}, encoding={self.encoding!r}"
             )
         if self.bins is None and self.binned:
@@ -292,7 +296,7 @@ class Numeric(Column):
         check_choice("transform", self.transform, (None, "log"))
         if self.transform is not None and not self.standardized:
             raise ValueError(
-                "Argument `transform` must be None where nothing is standardised: it moves no "
+                'Argument `transform` needs encoding="standard" or "bins+standard": it moves no '
                 f"quantile. Received: transform={self.transform!r}, bins={self.bins!r}, "
                 f"encoding={self.encoding!r}"
             )
@@ -303,12 +307,12 @@ class Numeric(Column):
         self._set(dim=check_positive("dim", self.dim))
         if not self.binned:
             raise ValueError(
-                "Argument `dim` needs bins: only they are embedded. "
+                'Argument `dim` needs encoding="bins" or "bins+standard": only bins are embedded. '
                 f"Received: dim={self.dim}, encoding={self.encoding!r}"
             )
 
 
-def encoding_before(bins: Any) -> str:
+def old_encoding(bins: Any) -> str:
     """What encoded numbers while `encoding` was no argument: files of that time do not say."""
     return STANDARD if bins is None else BINS
 

@@ -113,29 +113,34 @@ class Encoding:
         """The packed arrays of a dict of arrays or a DataFrame."""
         raw = select(data, [column.name for column in self.columns])
         rows = len(raw[self.columns[0].name])
+        numbers = {
+            column.name: read_numbers(column.name, raw[column.name])
+            for column in self.columns
+            if isinstance(column, Numeric)
+        }
         packed: dict[str, np.ndarray] = {}
         if self.categorical:
             packed["categorical"] = np.empty((rows, len(self.categorical)), np.int32)
             for position, column in enumerate(self.categorical):
-                packed["categorical"][:, position] = self._ids(column, raw[column.name])
+                packed["categorical"][:, position] = self._ids(column, raw, numbers)
         if self.standardized:
             features = [
-                self.standardizations[column.name].features(
-                    read_numbers(column.name, raw[column.name])
-                )
-                for column in self.standardized
+                known.features(numbers[name]) for name, known in self.standardizations.items()
             ]
             packed["numeric"] = np.concatenate(features, axis=1)
         for sequence in self.sequences:
             packed[sequence.name] = self._padded_ids(sequence, raw[sequence.name])
         return pack(packed, self.fingerprint)
 
-    def _ids(self, column: Column, raw: Any) -> np.ndarray:
-        if column.name in self.bins:
-            return self.bins[column.name].ids(read_numbers(column.name, raw))
+    def _ids(
+        self, column: Column, raw: dict[str, Any], numbers: dict[str, np.ndarray]
+    ) -> np.ndarray:
+        name = column.name
+        if name in self.bins:
+            return self.bins[name].ids(numbers[name])
         vocabulary = self.vocabularies[self.source_name(column)]
-        kind, values = read_categories(column.name, raw)
-        check_kind(column.name, vocabulary.kind, kind)
+        kind, values = read_categories(name, raw[name])
+        check_kind(name, vocabulary.kind, kind)
         return vocabulary.ids(values)
 
     def _padded_ids(self, column: Sequence, raw: Any) -> np.ndarray:

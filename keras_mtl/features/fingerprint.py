@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from keras_mtl.features.columns import Column, Numeric, encoding_before
+from keras_mtl.features.columns import Column, Numeric, old_encoding
 
 # how rows of embeddings are used, which changes no packed value
 EMBEDDING_OPTIONS = ("dim", "pooling")
@@ -30,6 +30,6 @@ def _describe(column: Column) -> list[Any]:
         for field in dataclasses.fields(column)
         if field.name not in EMBEDDING_OPTIONS and getattr(column, field.name) != field.default
     }
-    if isinstance(column, Numeric) and column.encoding == encoding_before(column.bins):
+    if isinstance(column, Numeric) and column.encoding == old_encoding(column.bins):
         del options["encoding"]  # so fingerprints of earlier files stay what they were
     return [type(column).__name__, options]

@@ -1,4 +1,4 @@
-"""From a column's numbers to features: standardised values, or the id of a bin."""
+"""From a column's numbers to what encodes them: standardised values and ids of bins."""
 
 import dataclasses
 

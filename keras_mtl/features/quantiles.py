@@ -3,10 +3,19 @@
 import numpy as np
 
 from keras_mtl.features.numerics import Bins
-from keras_mtl.features.resolution import ROWS, are_whole, as_float32, example_dtype, in_float32
+from keras_mtl.features.resolution import (
+    ROWS,
+    are_whole,
+    as_float32,
+    between_float32,
+    example_dtype,
+    in_float32,
+)
 
 # exact up to twice as many distinct values
 CAPACITY = 2**17
+# share of rows that may lie in another bin, so that float32 tells bins apart
+MOVED = 0.01
 
 
 class QuantileSummary:
@@ -88,13 +97,30 @@ class QuantileSummary:
         settled = np.where(moves & (not self.in_float32), exact, lower)
         return settled if np.all(np.diff(settled) > 0) else exact
 
+    def edges_of_float32(self, bins: int) -> np.ndarray:
+        """As `edges`, between numbers that float32 tells apart; exact where that moves more rows.
+
+        So a request whose numbers are float32 finds the bin that training found.
+        """
+        exact = self.edges(bins)
+        if self.whole or self.in_float32:
+            return exact
+        rounded = QuantileSummary(self.capacity)
+        rounded._add(as_float32(self.values), self.counts)
+        edges = between_float32(rounded.edges(bins))
+        ids, exact_ids = (Bins(tuple(each)).ids(self.values) for each in (edges, exact))
+        return edges if self._is_at_most(ids != exact_ids, MOVED) else exact
+
+    def _is_at_most(self, picked: np.ndarray, share: float) -> bool:
+        """Whether the rows of the values that are picked are at most this share of all."""
+        return bool(self.counts[picked].sum() <= share * self.counts.sum())
+
     def finish(self, bins: int | tuple[float, ...]) -> Bins:
         """What was learned: quantiles, or the bins that somebody gave."""
-        edges = self.edges(bins) if isinstance(bins, int) else self.settle(bins)
+        edges = self.edges_of_float32(bins) if isinstance(bins, int) else self.settle(bins)
         exact = Bins(tuple(edges.tolist()))
         moved = exact.ids(self.values) != exact.ids(as_float32(self.values))
-        few = bool(self.counts[moved].sum() <= ROWS * self.counts.sum())
-        resolved = self.in_float32 if self.whole else few
+        resolved = self.in_float32 if self.whole else self._is_at_most(moved, ROWS)
         return Bins(exact.edges, example_dtype(resolved, self.whole))
 
 

@@ -29,6 +29,18 @@ def are_whole(numbers: np.ndarray) -> bool:
     return bool(np.all((numbers == np.floor(numbers)) & (np.abs(numbers) < 2.0**63)))
 
 
+def between_float32(edges: np.ndarray) -> np.ndarray:
+    """Edges, each moved to the middle of the two numbers of float32 that it lies between.
+
+    A number and what float32 makes of it lie on one side of such an edge. An edge may itself be a
+    number of float32: then it lies between that and the one below.
+    """
+    nearest = edges.astype(np.float32)
+    above = np.where(nearest < edges, np.nextafter(nearest, np.float32(np.inf)), nearest)
+    below = np.nextafter(above, np.float32(-np.inf))
+    return below.astype(np.float64) / 2 + above.astype(np.float64) / 2
+
+
 def example_dtype(resolved: bool, whole: bool) -> ExampleDtype:
     """The type in which an example holds a column that float32 resolves or not."""
     if resolved:

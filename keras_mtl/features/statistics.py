@@ -147,7 +147,9 @@ class TableStatistics:
     def bins(self) -> dict[str, Bins]:
         """The bins of numbers, by column."""
         numbers = [column for column in self.columns if isinstance(column, Numeric)]
-        return {c.name: self.quantiles[c.name].finish(c.bins) for c in numbers if c.bins}
+        return {
+            c.name: self.quantiles[c.name].finish(c.bins) for c in numbers if c.binned and c.bins
+        }
 
     def standardizations(self) -> dict[str, Standardization]:
         """How numbers are standardised, by column."""

@@ -1,7 +1,7 @@
 """TabularFeatures: raw columns -> packed tensors -> one vector, in training and when served."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -32,11 +32,11 @@ KINDS = {Category: "categories", Numeric: "numbers", Sequence: "sequences"}
 class TabularFeatures:
     """A table's columns, what was learned of them, and the way from raw data to one vector per row.
 
-    x = [E[id_1], ..., E[id_F], pooled sequences, z_1, ..., z_N]: the embeddings of every category
-    and of every number's bin, of every sequence, and the standardised numbers (`Category`,
-    `Numeric` and `Sequence` say how a value becomes id or z). Training reads a few packed tensors;
-    columns embedded in one width have one weight and one gather. The served model reads the raw
-    columns by name.
+    x = [E[id_1], ..., E[id_F], pooled sequences, z_1, ..., z_N]: the embeddings of categories and
+    of numbers' bins, of every sequence, and the standardised numbers (`Category`, `Numeric` and
+    `Sequence` say how a value becomes id or z; a number may become both). Training reads a few
+    packed tensors; columns embedded in one width have one weight and one gather. The served model
+    reads the raw columns by name.
 
     Args:
         columns: `Category`, `Numeric` and `Sequence` objects. A bare name would not say which.
@@ -306,7 +306,7 @@ class TabularFeatures:
 
 
 def _listed(name: str, values: Any) -> list[Any]:
-    if not isinstance(values, Iterable) or isinstance(values, str | bytes):
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes | Mapping):
         raise TypeError(f"Argument `{name}` must be a list of columns. Received: {name}={values!r}")
     return list(values)
 

@@ -29,7 +29,7 @@ file says what to train, on what, and how:
 
     [data.census_income.features]    # arguments of `TabularFeatures`, and those of all its
     embedding_dim = 8                # columns of a kind: category, number, sequence
-    number = { bins = 64, encoding = "bins+standard" }
+    number = { bins = 32, encoding = "bins+standard" }
     sequence = { max_length = 64, pooling = "none" }       # "none" is Python's None
 
     [data.census_income.model]       # model, baseline, against, compile, fit and selection

@@ -1,6 +1,7 @@
 """What each `encoding` of a number makes of it, against the definition in plain Python."""
 
 import bisect
+import pickle
 
 import keras
 import numpy as np
@@ -163,3 +164,33 @@ def test_a_number_trains_both_its_bin_and_its_slope():
     assert np.all(embeddings[1:].max(axis=1) > 0)
     assert not embeddings[0].any()  # nothing is missing
     assert np.all(kernel.max(axis=1) > 0)
+
+
+def test_pickles_from_before_the_argument_are_read_as_they_were():
+    state = {"name": "x", "bins": None, "transform": "log", "dim": None}
+    column = Numeric.__new__(Numeric)
+    column.__setstate__(state)
+    assert column == Numeric("x", transform="log", encoding="standard")
+    assert pickle.loads(pickle.dumps(Numeric("x"))) == Numeric("x")
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(1000, 5), (5000, 5), (-122, 0.1)])
+def test_float32_finds_the_bins_of_a_column_with_fractions(mean, deviation):
+    x = RNG.normal(mean, deviation, 20_000)
+    table = adapted(Numeric("x"), x)
+    assert table.encoding.example_dtypes["x"] == "float32"
+    unseen = RNG.normal(mean, deviation, 20_000)
+    for values in (x, unseen):
+        ids, in_float32 = (
+            table.encode({"x": v})["categorical"] for v in (values, np.float32(values))
+        )
+        np.testing.assert_array_equal(ids, in_float32)
+    counts = np.bincount(table.encode({"x": x})["categorical"][:, 0])[1:]
+    np.testing.assert_allclose(counts, len(x) / 64, rtol=0.05)
+
+
+def test_bins_stay_as_they_are_where_float32_would_join_them():
+    x = 1.7e9 + np.arange(0, 300, 10) + 0.3  # float32 has steps of 128 there
+    table = adapted(Numeric("x", bins=5), x)
+    assert np.bincount(table.encode({"x": x})["categorical"][:, 0])[1:].tolist() == [6] * 5
+    assert table.encoding.example_dtypes["x"] is None

@@ -79,6 +79,7 @@ def test_inputs_are_the_same_for_every_embed(table):
     [
         ({}, ValueError, "`columns` must not be empty"),
         ({"columns": ["city"]}, TypeError, "plain names go to `categorical`.*Received: 'city'"),
+        ({"numeric": {"age": {"bins": 4}}}, TypeError, "`numeric` must be a list of columns"),
         (
             {"categorical": ["a"], "embeddings_initializer": lambda shape, dtype=None: 0},
             TypeError,
@@ -140,12 +141,12 @@ def test_bad_tables(arguments, error, message):
         (lambda: Numeric("a", transform="sqrt"), "`transform` must be one of None, 'log'"),
         (
             lambda: Numeric("a", bins=4, transform="log"),
-            "`transform` must be None where nothing is standardised",
+            "`transform` needs encoding=.standard. or .bins.standard.",
         ),
-        (lambda: Numeric("a", dim=4, encoding="standard"), "`dim` needs bins"),
+        (lambda: Numeric("a", dim=4, encoding="standard"), "`dim` needs encoding="),
         (
             lambda: Numeric("a", bins=4, encoding="standard"),
-            "`bins` must be None where nothing is cut",
+            "`bins` needs encoding=",
         ),
         (lambda: Numeric("a", encoding="ple"), "`encoding` must be one of None, 'bins.standard'"),
     ],

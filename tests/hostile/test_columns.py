@@ -28,6 +28,7 @@ TRAIN = {
     "plain": [float(i) for i in range(9)],
     "log": [float(i) for i in range(9)],
     "bins": [0.5, 1.5, np.nan] * 3,
+    "both": [0.5, 1.5, np.nan] * 3,
     "words": [["a"], ["b", "a"], []] * 3,
     "numbers": [[1], [2, 3], []] * 3,
 }
@@ -44,6 +45,7 @@ def table():
             Numeric("plain", encoding="standard"),
             Numeric("log", transform="log", encoding="standard"),
             Numeric("bins", bins=[0.0, 1.0]),
+            Numeric("both", bins=[0.0, 1.0], encoding="bins+standard"),
             Sequence("words", vocabulary=["b", "a"], max_length=2),
             Sequence("numbers", vocabulary=[3, 1], max_length=2),
         ],
@@ -159,16 +161,18 @@ def as_float(value):
 
 def check_floats(table, values):
     sent = [as_float(value) for value in values]
-    for place, name in enumerate(("plain", "log")):
+    for place, name in enumerate(("plain", "log", "both")):
         packed = table.encode(only(name, values))
         assert np.isfinite(packed["numeric"]).all()
         assert not packed["numeric"][np.isnan(sent), place].any()
         if values:
             same(packed, in_tensorflow(table, name, sent, tf.float64))
     expected = [1 + sum(edge <= v for edge in (0, 1)) if np.isfinite(v) else 0 for v in sent]
-    assert table.encode(only("bins", values))["categorical"][:, 4].tolist() == expected
-    if values:
-        same(table.encode(only("bins", values)), in_tensorflow(table, "bins", sent, tf.float64))
+    for place, name in enumerate(("bins", "both"), start=4):
+        packed = table.encode(only(name, values))
+        assert packed["categorical"][:, place].tolist() == expected
+        if values:
+            same(packed, in_tensorflow(table, name, sent, tf.float64))
 
 
 def check_sequences(table, rows):
@@ -296,8 +300,8 @@ def test_no_rows(table):
     packed = table.encode({name: column[:0] for name, column in TRAIN.items()})
     shapes = {name: value.shape for name, value in packed.items()}
     assert shapes == {
-        "categorical": (0, 5),
-        "numeric": (0, 2 + 0),
+        "categorical": (0, 6),
+        "numeric": (0, 3),
         "words": (0, 2),
         "numbers": (0, 2),
     }
