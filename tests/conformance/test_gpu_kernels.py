@@ -45,7 +45,7 @@ def has_gpu_kernel(node: tf.compat.v1.NodeDef) -> bool:
     )
 
 
-@over("kernels", slow_options=True)
+@over("kernels", slow_options=True, quick=("zoo", "metrics"))
 def test_every_operation_of_a_step_has_a_gpu_kernel(case: Case) -> None:
     model = case.compile(case.model(0))
     x, y = keras.tree.map_structure(tf.constant, (case.inputs(4, 1), case.labels(4, 1)))

@@ -11,7 +11,7 @@ from tests.conformance.test_training import compiled
 ROWS = 19  # batches of 8, 8 and 3: the last leaves one replica a row
 
 
-@over("replicas", slow_options=True, quick=("zoo", "metrics"))
+@over("replicas", slow_options=True, quick=("zoo.ple", "zoo.moe", "metrics"))
 def test_two_replicas_give_the_numbers_of_one(case: Case, mirrored: tf.distribute.Strategy) -> None:
     x, y = case.inputs(ROWS, 1), case.labels(ROWS, 1)
 

@@ -20,7 +20,7 @@ def compiled(case: Case, **options: Any) -> keras.Model:
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-@over("precision", slow_options=True)
+@over("precision", slow_options=True, quick=("zoo", "metrics"))
 def test_mixed_precision_trains_with_heads_in_float32(case: Case, policy: str) -> None:
     keras.config.set_dtype_policy(policy)
     model = compiled(case, run_eagerly=True)
@@ -36,7 +36,7 @@ def test_mixed_precision_trains_with_heads_in_float32(case: Case, policy: str) -
     assert sum(moved) > len(moved) / 2
 
 
-@over("compiled", slow_options=True, quick=("layers", "zoo", "metrics"))
+@over("compiled", slow_options=True, quick=("zoo", "metrics"))
 def test_xla_gives_the_same_numbers(case: Case) -> None:
     x, y = case.inputs(ROWS, 1), case.labels(ROWS, 1)
     eager, by_xla = (

@@ -133,7 +133,13 @@ def test_the_folder_of_a_data_set():
         assert "`data_dir` must be the path of a folder" in sentence
 
 
-@pytest.mark.parametrize("name", zoo.list_models())
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name == "switch_transformer"))
+        for name in zoo.list_models()
+    ],
+)
 def test_models(name):
     constructor = zoo.get_constructor(name)
     known = inspect.signature(constructor).parameters

@@ -72,6 +72,7 @@ def test_onnxruntime_answers_what_predict_gives(name, inputs, tmp_path):
     assert batch == "batch"
 
 
+@pytest.mark.slow
 def test_onnxruntime_answers_for_sequences_of_any_length(tmp_path):
     tasks = [Task("tag", "multiclass", units=3), Task("view")]
     sizes = {"num_layers": 2, "model_units": 8, "hidden_units": 6, "num_experts": 3, "num_heads": 2}

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,21 @@ def test_a_card_shows_what_its_results_say(folder):
     text = (folder / "README.md").read_text()
     assert BEGIN in text
     assert measured_section(read_results(folder / "results.csv")) in text
+
+
+@folders()
+def test_results_are_those_of_the_study_as_it_is(folder):
+    """A card would else show what nobody can measure again: only widths are fitted to a budget."""
+    study = load_study(folder / "study.toml")
+    own = [row for row in read_results(folder / "results.csv") if row["model"] == row["study"]]
+    for text in {row["settings"] for row in own}:
+        measured = json.loads(text)
+        data = measured["data"].split()[0]  # "correlations correlation=0.5" is one of several
+        now = [run.to_dict() for run in study.runs(data, [measured["seed"]], fit={})]
+        assert without_widths(measured) in [without_widths(run) for run in now]
+
+
+def without_widths(settings):
+    arguments = settings["model_arguments"].items()
+    kept = {name: value for name, value in arguments if not name.endswith("_units")}
+    return settings | {"model_arguments": kept}

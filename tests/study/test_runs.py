@@ -127,6 +127,7 @@ def test_baselines_get_the_budget_of_the_model(write_study):
     assert all(run.model_arguments["hidden_units"] != [4] for run in matched)
 
 
+@pytest.mark.slow
 def test_boosted_trees_are_a_run_like_any_other(write_study, place):
     (settings,) = runs(write_study(), data="table")
     rows = run_all([settings, tree_settings(settings)], place / "out")

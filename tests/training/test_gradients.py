@@ -1,9 +1,5 @@
 """Confidently wrong rows keep their gradient, masked ones have none; on TensorFlow and on JAX."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -91,17 +87,3 @@ def test_the_product_of_a_chain_keeps_its_gradient():
     np.testing.assert_allclose(
         gradients["buy"].ravel(), [0.5 / 3, -1 / 3, -1 / 3], rtol=1e-3, atol=1e-9
     )
-
-
-def test_the_same_on_jax():
-    if os.environ.get("KERAS_BACKEND") == "jax":
-        return
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", __file__],
-        env=os.environ | {"KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout[-4000:]

@@ -1,8 +1,5 @@
 """Losses read logits of heads that are an activation and no more; of others, what they predict."""
 
-import os
-import subprocess
-import sys
 import threading
 
 import keras
@@ -366,17 +363,3 @@ def test_evaluations_in_four_threads_leave_the_head_as_it_was(inside_head):
     changed = [name for name, value in vars(head).items() if value is not before[name]]
     assert not changed
     assert head.activation is keras.activations.sigmoid
-
-
-def test_the_same_on_jax():
-    if os.environ.get("KERAS_BACKEND") == "jax":
-        return
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", __file__],
-        env=os.environ | {"KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout[-4000:]

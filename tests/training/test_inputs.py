@@ -60,7 +60,16 @@ ALONE = {
 }
 
 
-@pytest.mark.parametrize("x", ALONE.values(), ids=ALONE)
+QUICK = ("array", "frame")
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        pytest.param(x, id=name, marks=[pytest.mark.slow] * (name not in QUICK))
+        for name, x in ALONE.items()
+    ],
+)
 @pytest.mark.parametrize("structure", ONE.values(), ids=ONE)
 def test_one_input_is_given_alone_or_by_name(structure: Callable[..., Any], x: Any) -> None:
     check_every_way(on(structure(one())), x)

@@ -40,7 +40,7 @@ def labels_of(kind, hidden_as):
     return labels
 
 
-@pytest.mark.parametrize("own_head", [False, True])
+@pytest.mark.parametrize("own_head", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_labels_that_a_mask_hides_are_missing_ones(kind, own_head):
     results = []

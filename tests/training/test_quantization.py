@@ -35,8 +35,17 @@ def auc(model: MultiTaskModel) -> float:
     return model.evaluate(ROWS, LABELS, batch_size=500, return_dict=True, verbose=0)["click_auc"]
 
 
-@pytest.mark.parametrize("mode", ["int8", "float8"])
-@pytest.mark.parametrize("compiled", ["before", "after", "both"])
+@pytest.mark.parametrize(
+    ("mode", "compiled"),
+    [
+        ("int8", "before"),
+        ("float8", "after"),
+        pytest.param("int8", "after", marks=pytest.mark.slow),
+        pytest.param("int8", "both", marks=pytest.mark.slow),
+        pytest.param("float8", "before", marks=pytest.mark.slow),
+        pytest.param("float8", "both", marks=pytest.mark.slow),
+    ],
+)
 def test_auc_stays_within_two_thousandths(
     trained: MultiTaskModel, mode: str, compiled: str
 ) -> None:

@@ -70,7 +70,10 @@ def labels(rows: np.ndarray) -> dict[str, np.ndarray]:
 HOW_RUN = {1: {"run_eagerly": True}, 5: {"jit_compile": True}, 16: {"jit_compile": False}}
 
 
-@pytest.mark.parametrize("batch_size", [1, pytest.param(5, marks=pytest.mark.slow), 16])
+@pytest.mark.parametrize(
+    "batch_size",
+    [pytest.param(1, marks=pytest.mark.slow), pytest.param(5, marks=pytest.mark.slow), 16],
+)
 def test_logs_are_the_figures_of_the_epoch_whatever_the_batch_size(batch_size):
     layers = quiet_layers()
     model = make_model(*layers, **HOW_RUN[batch_size])

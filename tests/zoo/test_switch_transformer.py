@@ -530,7 +530,7 @@ def test_ids_outside_the_vocabulary_are_refused(greatest):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's assertions")
-@pytest.mark.parametrize("greatest", [VOCABULARY, -1])
+@pytest.mark.parametrize("greatest", [pytest.param(VOCABULARY, marks=pytest.mark.slow), -1])
 def test_datasets_and_servers_refuse_ids_outside_the_vocabulary(greatest, tmp_path):
     import tensorflow as tf
 
@@ -590,6 +590,7 @@ def test_datasets_and_servers_refuse_sequences_longer_than_the_table(tmp_path):
 # --- files ---
 
 
+@pytest.mark.slow
 def test_a_saved_model_loads_where_names_are_numbered_anew(tmp_path):
     """As in a new process: Keras makes operations of masks anew, by names that the file has too."""
     model = build()
