@@ -218,8 +218,11 @@ class Numeric(Column):
     | "bins" | E[id(x)] | dim |
     | "standard" | z; if the adapted data had missing values, 1 where x is missing | 1 or 2 |
 
-    The default is the one that predicted best on validation rows at an equal number of parameters,
-    among those and piecewise linear and periodic ones; `benchmarks/README.md` has the figures.
+    Seven encodings were compared on validation rows at an equal number of parameters, piecewise
+    linear and periodic ones among them. On Census-Income bins are best, with the number or without
+    it. On recordings of patients who are known, the default has 0.57 of the squared error of
+    standardised numbers and 0.87 of that of bins; one periodic encoding has 0.25, but .0031 less of
+    income's AUC on Census-Income. On patients who are not known, no difference is clear.
 
     Args:
         name: The raw column.
