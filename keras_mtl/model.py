@@ -229,7 +229,7 @@ class MultiTaskModel(SteppingModel):
         """
         file_formats.check_format(filepath)
         configuration.check_saveable(self)  # Keras opens the file before it asks for the config
-        saved_files.save_model(super().save, filepath, overwrite, zipped, **kwargs)
+        saved_files.save_model(self, super().save, filepath, overwrite, zipped, **kwargs)
 
     def save_weights(
         self, filepath: Any, overwrite: bool = True, max_shard_size: float | None = None
@@ -239,7 +239,7 @@ class MultiTaskModel(SteppingModel):
         Sharded weights change in one step, too: shards that replace others take other numbers, and
         an index names them.
         """
-        saved_files.save_weights(super().save_weights, filepath, overwrite, max_shard_size)
+        saved_files.save_weights(self, super().save_weights, filepath, overwrite, max_shard_size)
 
     def get_config(self) -> dict[str, Any]:
         """The config of a functional model; its last layers hold the tasks."""

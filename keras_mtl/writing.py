@@ -1,5 +1,6 @@
 """Files and folders are written aside and renamed: under their names they are whole, or absent."""
 
+import errno
 import os
 import shutil
 import stat
@@ -29,10 +30,21 @@ def aside_folder(parent: Path) -> Iterator[Path]:
     try:
         (folder / CONTENT).mkdir()
         yield folder / CONTENT
+    except BaseException:
+        _free(folder)
+        raise
     finally:
         _remove(folder)
         if lock is not None:
             lock.close()
+
+
+def check_room(folder: Path, size: int, target: Path) -> None:
+    """Raises `OSError`, as writing would, if the disk of `folder` has less than `size` bytes."""
+    disk = shutil.disk_usage(folder)
+    if disk.free < size and disk.total:  # file systems over a network may tell nothing
+        sentence = f"Saving needs {size} bytes, and {disk.free} are free"
+        raise OSError(errno.ENOSPC, sentence, str(target))
 
 
 def put(source: Path, target: Path) -> None:
@@ -109,6 +121,14 @@ def _remove(folder: Path) -> None:
     # The lock goes last: a kill in between leaves what the next process can remove.
     shutil.rmtree(folder / CONTENT, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _free(folder: Path) -> None:
+    """Gives back the room of files that stay open after an error, as those of HDF5 do."""
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            if path.is_file() and not path.is_symlink() and path.stat().st_nlink == 1:
+                os.truncate(path, 0)
 
 
 def _keep_access(source: Path, target: Path) -> None:

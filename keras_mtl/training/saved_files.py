@@ -2,23 +2,34 @@
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import keras
 from keras.src.utils import file_utils, io_utils  # what Keras itself asks, and how it asks
+from keras.src.utils.summary_utils import weight_memory_size
 
 from keras_mtl.training.saved_folders import put_folder
 from keras_mtl.training.shards import put_shards
-from keras_mtl.writing import aside_folder, put
+from keras_mtl.writing import aside_folder, check_room, put
 
 
 def save_model(
-    save: Callable[..., None], filepath: Any, overwrite: bool, zipped: bool | None, **kwargs: Any
+    model: keras.Model,
+    save: Callable[..., None],
+    filepath: Any,
+    overwrite: bool,
+    zipped: bool | None,
+    **kwargs: Any,
 ) -> None:
     """Calls `save`, that of Keras, on a path aside, and moves what it wrote to `filepath`.
 
     Remote paths, and whatever Keras refuses, are left to Keras.
+
+    Raises:
+        OSError: If there is less room than the weights take, before they are written.
     """
     in_zip = zipped is None or bool(zipped)
     path = str(filepath)
@@ -28,8 +39,7 @@ def save_model(
     if target is None:
         save(filepath, overwrite=overwrite, zipped=zipped, **kwargs)
     elif _may_write(path, overwrite):
-        with aside_folder(target.parent) as folder:
-            aside = folder / Path(path).name  # Keras asks for its ending, which a link's may lack
+        with _aside(model, path, target) as aside:
             save(aside, zipped=zipped, **kwargs)
             if in_zip:
                 put(aside, target)
@@ -38,36 +48,37 @@ def save_model(
 
 
 def save_weights(
-    save: Callable[..., None], filepath: Any, overwrite: bool, max_shard_size: float | None
+    model: keras.Model,
+    save: Callable[..., None],
+    filepath: Any,
+    overwrite: bool,
+    max_shard_size: float | None,
 ) -> None:
     """As `save_model`, with the arguments of `keras.Model.save_weights`."""
     path = str(filepath)
-    if max_shard_size is not None:
-        _save_shards(save, path, overwrite, max_shard_size)
-        return
-    target = _file(path) if path.endswith(".weights.h5") else None
+    is_sharded = max_shard_size is not None
+    target = None
+    if is_sharded and path.endswith(("weights.h5", "weights.json")):
+        target = _file(str(Path(path).with_suffix(".json")), follow=False)  # shards lie beside it
+    elif not is_sharded and path.endswith(".weights.h5"):
+        target = _file(path)
     if target is None:
-        save(filepath, overwrite=overwrite)
+        save(filepath, overwrite=overwrite, max_shard_size=max_shard_size)
     elif _may_write(path, overwrite):
-        with aside_folder(target.parent) as folder:
-            aside = folder / Path(path).name
-            save(aside)
-            put(aside, target)
+        _warn_of_ending(path, target, is_sharded)
+        with _aside(model, target.name if is_sharded else path, target) as aside:
+            save(aside, max_shard_size=max_shard_size)
+            (put_shards if is_sharded else put)(aside, target)
 
 
-def _save_shards(
-    save: Callable[..., None], path: str, overwrite: bool, max_shard_size: float
-) -> None:
-    index = None
-    if path.endswith(("weights.h5", "weights.json")):
-        index = _file(str(Path(path).with_suffix(".json")), follow=False)  # its shards lie beside
-    if index is None:
-        save(path, overwrite=overwrite, max_shard_size=max_shard_size)
-    elif _may_write(path, overwrite):
-        _warn_of_ending(path, index)
-        with aside_folder(index.parent) as folder:
-            save(folder / index.name, max_shard_size=max_shard_size)
-            put_shards(folder / index.name, index)
+@contextmanager
+def _aside(model: keras.Model, path: str, target: Path) -> Iterator[Path]:
+    """A path with the name of `path`, whose ending Keras asks for: `target` may lack it."""
+    optimizer = getattr(model, "optimizer", None)
+    weights = [*model.variables, *(optimizer.variables if optimizer else [])]
+    with aside_folder(target.parent) as folder:
+        check_room(folder, int(weight_memory_size(weights)), target)
+        yield folder / Path(path).name
 
 
 def _file(path: str, follow: bool = True) -> Path | None:
@@ -101,13 +112,13 @@ def _folder(path: str) -> Path | None:
     return target if os.access(target.parent, os.W_OK | os.X_OK) else None
 
 
-def _warn_of_ending(path: str, index: Path) -> None:
+def _warn_of_ending(path: str, target: Path, is_sharded: bool) -> None:
     # Keras' own warning would name the path aside.
-    if not path.endswith(".json"):
+    if is_sharded and not path.endswith(".json"):
         warnings.warn(
             "Saving sharded weights requires `*.json` as the extension. The original path: "
-            f"{path} will be renamed to {index}.",
-            stacklevel=5,
+            f"{path} will be renamed to {target}.",
+            stacklevel=4,
         )
 
 
