@@ -41,10 +41,7 @@ def save_model(
     elif _may_write(path, overwrite):
         with _aside(model, path, target) as aside:
             save(aside, zipped=zipped, **kwargs)
-            if in_zip:
-                put(aside, target)
-            elif not put_folder(aside, target):
-                save(target, zipped=zipped, **kwargs)
+            (put if in_zip else put_folder)(aside, target)
 
 
 def save_weights(

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import secrets
 import shutil
 from pathlib import Path
 
@@ -11,21 +12,22 @@ _HERE = -100  # AT_FDCWD: paths are as they stand
 _EXCHANGE = 2  # RENAME_EXCHANGE
 
 
-def put_folder(source: Path, target: Path) -> bool:
+def put_folder(source: Path, target: Path) -> None:
     """Moves a folder to `target`; what else lay in a folder of that name stays in it.
 
-    False, and nothing done, where the system cannot exchange two folders in one step.
+    Where the system cannot exchange two folders, the old one is `NAME.old-*` between two renames.
     """
     if not target.exists():
         put(source, target)
-        return True
+        return
     _copy_others(target, source)
     shutil.copymode(target, source)
     flush(source)
     if not _exchange(source, target):
-        return False
+        old = target.rename(target.with_name(f"{target.name}.old-{secrets.token_hex(4)}"))
+        source.rename(target)
+        shutil.rmtree(old)
     sync(target.parent)
-    return True
 
 
 def _copy_others(target: Path, source: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from keras.src.utils import io_utils
 
 from keras_mtl import MultiTaskModel
+from keras_mtl.training import saved_folders
 from tests.training.killed_saves import KINDS, SHARDS, fill, make_model, save, value_of
 
 PROGRAM = str(Path(__file__).with_name("killed_saves.py"))
@@ -173,7 +174,12 @@ def test_sharded_weights_lie_beside_their_index(model: MultiTaskModel, tmp_path:
         assert names_in(tmp_path) == ["elsewhere", "s.weights.json", *(shards[n] for n in numbers)]
 
 
-def test_other_files_in_an_unzipped_model_stay(model: MultiTaskModel, tmp_path: Path) -> None:
+@pytest.mark.parametrize("exchange", [True, False])
+def test_other_files_in_an_unzipped_model_stay(
+    exchange: bool, model: MultiTaskModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not exchange:  # as where Linux is not, or its file system cannot
+        monkeypatch.setattr(saved_folders, "_exchange", lambda left, right: False)
     model.save(tmp_path / "new" / "folder", zipped=False)
     folder = tmp_path / "new" / "folder"
     (folder / "notes").mkdir()
