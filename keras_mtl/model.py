@@ -431,7 +431,8 @@ class MultiTaskModel(SteppingModel):
         table, its own inputs otherwise), one by each task's name that computes that task alone,
         `packed` (its own inputs), and `examples` (serialized `tf.train.Example`s, whose features
         are the inputs of `serving_default`). An ONNX file takes the model's own inputs by name and
-        gives predictions by task name. Both are written aside and renamed into place.
+        gives predictions by task name. Both are written aside, flushed to disk and renamed into
+        place; what killed exports and saves left beside them is removed.
 
         Args:
             filepath: What does not exist yet: a folder, of ONNX a file.

@@ -1,7 +1,7 @@
 """Saves a model in children, kills them or fills their disk, and prints what they left.
 
-`python killed_saves.py aimed FOLDER` kills at chosen moments of one save or export,
-`python killed_saves.py full FOLDER` lets no file grow,
+`python killed_saves.py aimed FOLDER` kills at chosen moments of a save or an export, and lets no
+file of a save grow,
 `python killed_saves.py random FOLDER COUNT SEED` kills at any moment of endless saving.
 Children are forked, so that TensorFlow starts once.
 """
@@ -121,7 +121,7 @@ def asides(folder: Path) -> int:
     return len([path for path in folder.iterdir() if path.name.startswith(".")])
 
 
-def aimed(folder: Path) -> dict[str, Any]:
+def killed(folder: Path) -> dict[str, Any]:
     """By file and moment: what fills it after the kill and after a save, and folders left then."""
     model, outcomes = make_model(), {}
     for kind, moment, call in AIMED:
@@ -197,8 +197,6 @@ if __name__ == "__main__":
     found: dict[str, Any]
     if way == "random":
         found = at_random(Path(where), *map(int, numbers))
-    elif way == "full":
-        found = full(Path(where))
     else:
-        found = {"saves": aimed(Path(where)), "exports": exports(Path(where))}
+        found = {part.__name__: part(Path(where)) for part in (killed, full, exports)}
     print(json.dumps(found))

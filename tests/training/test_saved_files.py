@@ -49,15 +49,22 @@ def outcomes(*arguments: Any) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.fixture(scope="module")
+def aimed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return outcomes("aimed", tmp_path_factory.mktemp("aimed"))
+
+
 def test_a_kill_leaves_the_old_file_or_the_new_one_and_the_next_save_clears_up(
-    tmp_path: Path,
+    aimed: dict[str, Any],
 ) -> None:
-    found = outcomes("aimed", tmp_path)
-    for moment, (after, left, in_the_end, left_in_the_end) in found["saves"].items():
+    for moment, (after, left, in_the_end, left_in_the_end) in aimed["killed"].items():
         is_new = moment == f"s.weights.json rename {SHARDS + 2}"  # the index is there
         assert (after, left) == (2.0 if is_new else 1.0, 1), moment
         assert (in_the_end, left_in_the_end) == (2.0, 0), moment
-    assert found["exports"] == {key: [[True], ["2"]] for key in ("export", "flush", "rename")}
+
+
+def test_a_killed_export_leaves_what_the_next_clears_up(aimed: dict[str, Any]) -> None:
+    assert aimed["exports"] == {key: [[True], ["2"]] for key in ("export", "flush", "rename")}
 
 
 @pytest.mark.slow
@@ -68,9 +75,9 @@ def test_thirty_random_kills_leave_whole_files(tmp_path: Path) -> None:
     assert not [value for values in found.values() for value in values if isinstance(value, str)]
 
 
-def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_the_old_file(aimed: dict[str, Any]) -> None:
     """HDF5 may end the process where it cannot write; Python's own files end in an error."""
-    for kind, (end, left, after, in_the_end, left_in_the_end) in outcomes("full", tmp_path).items():
+    for kind, (end, left, after, in_the_end, left_in_the_end) in aimed["full"].items():
         assert (end, left) in [("error", 0), *([("kill", 1)] if kind != "m.keras" else [])], kind
         assert (after, in_the_end, left_in_the_end) == (1.0, 2.0, 0), kind
 
@@ -214,6 +221,19 @@ def test_overwriting_is_asked_for(
         write(path, overwrite=False, **options.get(kind, {}))
         assert value_of(path) == value
     assert asked == [str(path)] * 2
+
+
+def test_a_folder_that_takes_no_files_is_written_as_keras_does_with_a_warning(
+    model: MultiTaskModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = os.access
+    path = tmp_path / "m.keras"
+    model.save(path)
+    monkeypatch.setattr(os, "access", lambda at, how: at != tmp_path and access(at, how))
+    fill(model, 4.0)
+    with pytest.warns(UserWarning, match=r"m\.keras is written over in place"):
+        model.save(path)
+    assert value_of(path) == 4.0
 
 
 @pytest.mark.parametrize("path", ["gs://bucket/m.keras", "/gcs/bucket/m.keras", "hf://user/model"])
