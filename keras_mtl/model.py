@@ -13,7 +13,14 @@ from keras_mtl.serving.onnx_model import export_onnx
 from keras_mtl.serving.saved_model import export_saved_model
 from keras_mtl.serving.signatures import summary
 from keras_mtl.task import Task, as_tasks
-from keras_mtl.training import configuration, file_formats, replicas, saved_names, seeds
+from keras_mtl.training import (
+    configuration,
+    file_formats,
+    replicas,
+    saved_files,
+    saved_names,
+    seeds,
+)
 from keras_mtl.training.callbacks import with_own
 from keras_mtl.training.class_weights import ClassWeights
 from keras_mtl.training.data import as_label_dict, prepare_arrays
@@ -205,8 +212,15 @@ class MultiTaskModel(SteppingModel):
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
-    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+    def save(
+        self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
+    ) -> None:
         """Saves to a `.keras` file, with the arguments of `keras.Model.save`.
+
+        The model is written into a folder `.keras_mtl-*` beside the file, flushed to disk and
+        renamed: whatever cuts it off, the file before stays whole until then. Of a symbolic link
+        the file that it leads to is replaced. `keras.saving.save_model` writes over the file in
+        place, and so does Keras at remote paths and where the folder takes no new file.
 
         Raises:
             ValueError: For a legacy HDF5 file, which could not be loaded, and for what would not
@@ -215,7 +229,17 @@ class MultiTaskModel(SteppingModel):
         """
         file_formats.check_format(filepath)
         configuration.check_saveable(self)  # Keras opens the file before it asks for the config
-        super().save(filepath, overwrite=overwrite, **kwargs)
+        saved_files.save_model(self, super().save, filepath, overwrite, zipped, **kwargs)
+
+    def save_weights(
+        self, filepath: Any, overwrite: bool = True, max_shard_size: float | None = None
+    ) -> None:
+        """Saves weights, with the arguments of `keras.Model.save_weights`, aside as `save` does.
+
+        Sharded weights change in one step, too: shards that replace others take other numbers, and
+        an index names them.
+        """
+        saved_files.save_weights(self, super().save_weights, filepath, overwrite, max_shard_size)
 
     def get_config(self) -> dict[str, Any]:
         """The config of a functional model; its last layers hold the tasks."""
@@ -407,7 +431,8 @@ class MultiTaskModel(SteppingModel):
         table, its own inputs otherwise), one by each task's name that computes that task alone,
         `packed` (its own inputs), and `examples` (serialized `tf.train.Example`s, whose features
         are the inputs of `serving_default`). An ONNX file takes the model's own inputs by name and
-        gives predictions by task name. Both are written aside and renamed into place.
+        gives predictions by task name. Both are written aside, flushed to disk and renamed into
+        place; what killed exports and saves left beside them is removed.
 
         Args:
             filepath: What does not exist yet: a folder, of ONNX a file.

@@ -201,12 +201,12 @@ def parts_of(layers: Iterable[keras.layers.Layer]) -> Iterator[tuple[str, Any]]:
         if type(layer).__module__.split(".")[0] == "keras_mtl":
             table = getattr(layer, "table", None)
             for holder in (layer, *([] if table is None else [table])):
+                arguments = signature(type(holder)).parameters  # slow: once per holder
                 for attribute, value in vars(holder).items():
-                    if _is_part(holder, attribute, value) and _is_of_user(value):
+                    if _is_part(attribute in arguments, value) and _is_of_user(value):
                         yield f"`{attribute}` of layer {layer.name!r}", value
 
 
-def _is_part(holder: Any, attribute: str, value: Any) -> bool:
-    """Whether it is an initializer or a regularizer, or a function that the holder was given."""
-    is_argument = attribute in signature(type(holder)).parameters
+def _is_part(is_argument: bool, value: Any) -> bool:
+    """Whether it is an initializer or a regularizer, or a function that its holder was given."""
     return isinstance(value, _PARTS) or (is_argument and callable(value) and not _has_config(value))
