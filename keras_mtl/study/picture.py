@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_mtl.study.comparison import BASELINE, Line, compared, pairs
+from keras_mtl.study.folders import file_aside
 from keras_mtl.study.measures import lower_is_better
 from keras_mtl.study.results import Row, distinct
 
@@ -49,10 +50,9 @@ def save(figure: Any, path: Path) -> None:
     """Writes a figure as PNG, aside and renamed into place, and forgets it."""
     from matplotlib import pyplot
 
-    partial = path.with_name(path.name + ".partial")
-    figure.savefig(partial, dpi=150, format="png")
+    with file_aside(path) as aside:
+        figure.savefig(aside, dpi=150, format="png")
     pyplot.close(figure)
-    partial.replace(path)
 
 
 def plain(axis: Any, along: str, bare: Sequence[str]) -> None:
