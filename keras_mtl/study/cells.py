@@ -2,6 +2,8 @@
 
 import re
 
+from keras_mtl_command.terminal import one_line
+
 # What a spreadsheet reads as the beginning of a formula, in the widths that East Asian ones know.
 _BEGINS = r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
 _FORMULA = re.compile(f"'*{_BEGINS}")
@@ -61,13 +63,3 @@ def plot_text(text: str) -> str:
         \$x\$
     """
     return one_line(text).replace("$", r"\$")
-
-
-def one_line(text: str) -> str:
-    r"""Text with what a terminal would obey, such as a line's end, written out.
-
-    Example:
-        >>> print(one_line("two\nlines"))
-        two\nlines
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from keras_mtl.study.cells import markdown_text, one_line
+from keras_mtl.study.cells import markdown_text
+from keras_mtl_command.terminal import one_line
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

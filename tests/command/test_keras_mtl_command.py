@@ -3,6 +3,7 @@
 import configparser
 import fnmatch
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +90,24 @@ def test_list_shows_the_study_files_of_the_current_folder(tmp_path, monkeypatch,
     assert listed[0].endswith(" My own")
     assert listed[1].endswith(" other")
     assert "cannot be read: " in listed[2]
+
+
+def test_list_survives_the_files_of_others(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    study = '[model]\nname = "ple"\n[data.own]\nsource = "gone:load"\n'
+    os.mkfifo(tmp_path / "pipe.toml")
+    os.symlink("loop.toml", tmp_path / "loop.toml")
+    (tmp_path / "deep.toml").write_text("a = " + "[" * 5000)
+    for name, base in (("piped", "pipe.toml"), ("nul", "\\u0000"), ("looped", "loop.toml")):
+        (tmp_path / f"{name}.toml").write_text(f'base = "{base}"\n{study}')
+    (tmp_path / "red.toml").write_text(f'title = "\\u001b[31mred\\ntwo"\n{study}')
+    (tmp_path / os.fsdecode(b"\xff.toml")).write_text(study)
+    assert main(["list"]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    listed = [line.split("  ")[0] for line in said.splitlines() if ".toml  " in line]
+    names = ["deep.toml", "looped.toml", "nul.toml", "piped.toml", "red.toml", "\\udcff.toml"]
+    assert listed == names
 
 
 def test_init_writes_a_study_that_loads_its_data_wherever_it_lies(tmp_path, monkeypatch, capsys):
