@@ -64,9 +64,12 @@ def read_card(path: Path) -> str:
     """The text of a card.
 
     Raises:
-        ValueError: where there is no card, or one without the two markers.
+        ValueError: where there is no card, or one that is no text or without the two markers.
     """
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    try:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+    except UnicodeDecodeError as error:
+        raise ValueError(f"A card must be text in UTF-8. Received: {path} ({error})") from error
     if BEGIN not in text or END not in text:
         raise ValueError(f"A card must hold the lines {BEGIN} and {END}. Received: {path}")
     return text

@@ -15,6 +15,7 @@ from keras_mtl.study.refusals import refusals_of, told
 from keras_mtl.study.run_settings import RunSettings
 from keras_mtl.study.schema import Schema
 from keras_mtl.study.sections import AGAINST, check, check_forms, resolved, roles, schemas
+from keras_mtl.study.trees import NAME as TREES
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,20 @@ def load_study(path: Path) -> Study:
     files = [file for file, _ in layers(path)]
     with refusals_of(told(files)):
         check_forms(sections)
-        place = path.parent.resolve().name if path.name == "study.toml" else path.stem
         folders = dict.fromkeys(str(file.parent.resolve()) for file in files)
-        name = sections.get("name", label_of(place))
-        study = Study(name, path, told(files), sections, tuple(folders))
+        study = Study(_name(path, sections), path, told(files), sections, tuple(folders))
         with beside(study.folders):
             for data in study.data_names:
                 check(study.name, sections, data)
     return study
+
+
+def _name(path: Path, sections: Mapping[str, Any]) -> str:
+    place = path.parent.resolve().name if path.name == "study.toml" else path.stem
+    name = sections.get("name", label_of(place))
+    if name == TREES:
+        raise ValueError(f"Key `name` must be given and not be `{TREES}`. Received: {path}")
+    return name
 
 
 def expand(

@@ -135,6 +135,15 @@ def test_init_overwrites_nothing(tmp_path, monkeypatch, capsys, there):
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(there, "mine")]
 
 
+@pytest.mark.parametrize("there", ["study.toml", "study_data.py"])
+def test_init_follows_no_planted_link(tmp_path, monkeypatch, capsys, there):
+    monkeypatch.chdir(tmp_path)
+    os.symlink("victim", there)
+    assert main(["init"]) == 2
+    assert f"Nothing is overwritten: {there} must not be there" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [there]
+
+
 def test_init_wants_the_name_of_a_toml_file(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["init", "study.py"]) == 2

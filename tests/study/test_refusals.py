@@ -123,6 +123,11 @@ def test_a_file_whose_name_is_no_label_gets_one(write_study, file, name):
     assert load_study(write_study(name=file)).name == name
 
 
+def test_a_file_that_is_called_as_boosted_trees_needs_another_name(write_study):
+    with pytest.raises(ValueError, match=r"boosted_trees\.toml: Key `name` must be given"):
+        load_study(write_study(name="boosted_trees.toml"))
+
+
 def test_runs_that_differ_in_a_sign_have_folders_of_their_own(write_study):
     source = 'source = "toy_data:load"'
     path = write_study((source, f"{source}\ncorrelation = [0.5, -0.5]"))
