@@ -14,6 +14,10 @@ from keras_mtl.study.lock import LOCK
 PLAN = "plan.json"
 FINISHED = "results.csv"
 _PARTIAL = ".partial"
+_WHOLE = (
+    "must be the plan of a study, as it was written. Name another folder with `--out`, or remove "
+    "this one."
+)
 
 
 def start_folder(folder: Path, plan: Any) -> Path:
@@ -37,9 +41,9 @@ def read_plan(folder: Path) -> list[dict[str, Any]] | None:
     try:
         plan = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:  # no JSON, or no UTF-8
-        raise ValueError(_no_plan(path, f"{type(error).__name__}: {error}")) from error
+        raise ValueError(f"File {path} {_WHOLE} Received: {error}") from error
     if not isinstance(plan, list) or not all(isinstance(run, dict) for run in plan):
-        raise ValueError(_no_plan(path, f"{type(plan).__name__} that is no list of tables"))
+        raise ValueError(f"File {path} {_WHOLE} Received: no list of tables")
     return plan
 
 
@@ -89,13 +93,6 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Writes a readable JSON file aside and renames it into place."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
-
-
-def _no_plan(path: Path, received: str) -> str:
-    return (
-        f"File {path} must be the plan of a study, as it was written. Name another folder with "
-        f"`--out`, or remove this one. Received: {received}"
-    )
 
 
 def _is_left(path: Path) -> bool:
