@@ -4,11 +4,13 @@ Systems and data sets are read from the package's files, since importing them im
 """
 
 import ast
+import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 from keras_mtl_command import package
+from keras_mtl_command.terminal import one_line
 
 Rows = list[tuple[str, str]]
 
@@ -57,7 +59,10 @@ def study_files(folder: Path) -> Rows:
     One that is no TOML is listed with what is wrong, if it lies in the folder itself or its name
     says that it is a study.
     """
-    paths = sorted({path for below in ("", "*/", "*/*/") for path in folder.glob(f"{below}*.toml")})
+    found = (path for below in ("", "*/", "*/*/") for path in folder.glob(f"{below}*.toml"))
+    paths = sorted(
+        {path for path in found if os.path.isfile(path)}
+    )  # who reads a pipe waits for ever
     return [(str(path), title) for path in paths if (title := _title(path, folder)) is not None]
 
 
@@ -65,7 +70,7 @@ def _title(path: Path, folder: Path) -> str | None:
     """The title of a study file, its name without one; None for another file."""
     try:
         layers = [*_layers(path, set())]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         told = path.name == "study.toml" or path.parent == folder
         return f"cannot be read: {error}" if told else None
     if not all(any(section in table for table in layers) for section in ("model", "data")):
@@ -76,12 +81,15 @@ def _title(path: Path, folder: Path) -> str | None:
 
 def _layers(path: Path, above: set[Path]) -> Iterator[dict[str, object]]:
     """The tables of a file and of those below it."""
-    if path.resolve() in above:
+    place = Path(os.path.realpath(path))
+    if place in above:
         raise ValueError(f"{path} comes back to itself")
+    if not os.path.isfile(place):
+        raise ValueError(f"{path} is no file")
     table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     yield table
     if isinstance(base := table.get("base"), str):
-        yield from _layers(path.parent / base, above | {path.resolve()})
+        yield from _layers(path.parent / base, above | {place})
 
 
 def _parsed(path: Path) -> ast.Module:
@@ -101,6 +109,7 @@ def _first_line(node: ast.Module | ast.FunctionDef) -> str:
 
 
 def _table(left: str, right: str, rows: Rows) -> str:
+    rows = [(one_line(name), one_line(what)) for name, what in rows]
     width = max(len(name) for name, _ in [(left, right), *rows])
     lines = [f"{name:<{width}}  {what}" for name, what in [(left, right), *rows]]
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from keras_mtl_command.package import version
 
+# NumPy, which Keras seeds as well, takes no more.
+_SEEDS = 2**32
+
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of the command line: a command, and its options."""
@@ -64,12 +67,14 @@ def _add_options(command: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> int:
-    if not text.isdigit() or not int(text):
+    if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"must be a positive integer. Received: {text}")
     return int(text)
 
 
 def _natural(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"must be an integer of at least 0. Received: {text}")
+    if not text.isdecimal() or int(text) >= _SEEDS:
+        raise argparse.ArgumentTypeError(
+            f"must be an integer of at least 0 and below 2**32. Received: {text}"
+        )
     return int(text)

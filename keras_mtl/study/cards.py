@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_mtl.study import load_picture
+from keras_mtl.study.cells import markdown_code, markdown_text
 from keras_mtl.study.comparison import BASELINE, pairs, tables
 from keras_mtl.study.expert_load import loads_of
 from keras_mtl.study.folders import write_text
@@ -63,9 +64,12 @@ def read_card(path: Path) -> str:
     """The text of a card.
 
     Raises:
-        ValueError: where there is no card, or one without the two markers.
+        ValueError: where there is no card, or one that is no text or without the two markers.
     """
-    text = path.read_text() if path.exists() else ""
+    try:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+    except UnicodeDecodeError as error:
+        raise ValueError(f"A card must be text in UTF-8. Received: {path} ({error})") from error
     if BEGIN not in text or END not in text:
         raise ValueError(f"A card must hold the lines {BEGIN} and {END}. Received: {path}")
     return text
@@ -84,17 +88,17 @@ def _of_data(rows: Sequence[Row], data: str) -> str:
     of_data = [row for row in rows if row["data"] == data]
     trained = [row for row in of_data if row["monitor"]]
     versions = ", ".join(
-        f"{name} {'/'.join(distinct(of_data, name))}"
+        f"{name} {markdown_text('/'.join(distinct(of_data, name)))}"
         for name in ("keras_mtl", "keras", "tensorflow", "python")
     )
+    monitors = ", ".join(map(markdown_code, distinct(trained, "monitor")))
     seeds = len(distinct(of_data, "seed"))
     return (
-        f"### {data}\n\n{shown}\n\n"
+        f"### {markdown_text(data)}\n\n{shown}\n\n"
         f"Test rows, mean over {seeds} seeds, {_sizes(of_data)}; the difference is "
         "paired by seed, and parameters are those above the embeddings. The epoch was chosen on "
-        "the validation rows by "
-        f"`{'`, `'.join(distinct(trained, 'monitor'))}`; the test rows were read once a run. "
-        f"Measured {' and '.join(distinct(of_data, 'date'))} with {versions}."
+        f"the validation rows by {monitors}; the test rows were read once a run. "
+        f"Measured {markdown_text(' and '.join(distinct(of_data, 'date')))} with {versions}."
     )
 
 
@@ -106,4 +110,4 @@ def _sizes(rows: Sequence[Row]) -> str:
     equal = [model for model in distinct(rows, "model") if model not in (*own_size, TREES)]
     if len(equal) == 1:
         return "each network at the size that its study gives it"
-    return f"networks with equal budgets but for {', '.join(own_size)}"
+    return f"networks with equal budgets but for {markdown_text(', '.join(own_size))}"

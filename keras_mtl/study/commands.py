@@ -2,7 +2,9 @@
 
 import importlib.util
 import itertools
+import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,13 @@ from typing import Any
 from keras_mtl.study import cards, load_picture, picture, report, strategies, trees
 from keras_mtl.study.comparison import BASELINE
 from keras_mtl.study.continuation import chosen_folder, study_folder
-from keras_mtl.study.execution import check_models, equal_budgets, execute, take_part
+from keras_mtl.study.execution import (
+    check_distinct,
+    check_models,
+    equal_budgets,
+    execute,
+    take_part,
+)
 from keras_mtl.study.folders import FINISHED
 from keras_mtl.study.results import Row
 from keras_mtl.study.run_settings import RunSettings
@@ -41,8 +49,11 @@ class Options:
     strategy: str = "default"
     fit: Mapping[str, Any] = field(default_factory=dict)
 
-    def folder(self, parent: Path, runs: Sequence[RunSettings]) -> Path:
-        """The folder for these runs: the one asked for, one they continue, or a new one."""
+    def folder(self, parent: Path, runs: Sequence[RunSettings]) -> AbstractContextManager[Path]:
+        """The folder for these runs: the one asked for, one they continue, or a new one.
+
+        Inside, no other process has it.
+        """
         plan = [settings.to_dict() for settings in runs]
         return chosen_folder(self.out, plan) if self.out else study_folder(parent, plan)
 
@@ -61,29 +72,30 @@ def run(path: Path, options: Options, verbose: int) -> list[Row]:
     baseline = study.baseline_runs(name, seeds, **options.given())
     against = study.against_runs(name, seeds, **options.given())
     runs = [*own, *equal_budgets(baseline, own, options.data_dir), *against]
+    check_distinct(runs)
     check_models(runs, options.data_dir)
     if not strategies.is_chief(options.strategy):
         take_part(runs, options.data_dir)
         return []
     data = load_data(own[0], options.data_dir)
-    folder = options.folder(RUNS / study.name / name, runs)
-    print(report.heading(study.title, own[0], data, folder))
-    rows = execute(
-        runs,
-        folder,
-        data_dir=options.data_dir,
-        exported=own[0],
-        verbose=verbose,
-    )
-    print("\n" + report.side_by_side(rows))
-    _show_loads(rows, folder)
-    if (baseline or against) and len(seeds) == 1:
-        chosen = f" --data {name}" if options.data else ""
-        again = f"keras-mtl compare {path}{chosen} --seeds 3"
-        print(f"\nOne seed shows the way, not the size: `{again}` trains several.")
-    exported = folder / own[0].folder_name
-    print("\n" + report.served(exported, load_data(own[0], options.data_dir)))
-    print("\n" + report.whereabouts(folder, exported))
+    with options.folder(RUNS / study.name / name, runs) as folder:
+        print(report.heading(study.title, own[0], data, folder))
+        rows = execute(
+            runs,
+            folder,
+            data_dir=options.data_dir,
+            exported=own[0],
+            verbose=verbose,
+        )
+        print("\n" + report.side_by_side(rows))
+        _show_loads(rows, folder)
+        if (baseline or against) and len(seeds) == 1:
+            chosen = f" --data {name}" if options.data else ""
+            again = f"keras-mtl compare {path}{chosen} --seeds 3"
+            print(f"\nOne seed shows the way, not the size: `{again}` trains several.")
+        exported = folder / own[0].folder_name
+        print("\n" + report.served(exported, load_data(own[0], options.data_dir)))
+        print("\n" + report.whereabouts(folder, exported))
     return rows
 
 
@@ -108,14 +120,15 @@ def compare(paths: Sequence[Path], options: Options, *, boosted: bool, to_cards:
     if not strategies.is_chief(options.strategy):
         take_part(runs, options.data_dir)
         return []
-    folder = options.folder(RUNS / "compare" / name, runs)
-    print(f"Comparison of {', '.join(study.name for study in studies)} on {name}: {len(runs)} runs")
-    print(f"  folder  {folder}\n")
-    rows = execute(runs, folder, data_dir=options.data_dir, verbose=0)
-    print("\n" + report.comparisons(rows))
-    _show_loads(rows, folder)
-    print(f"\nFigures: {folder / FINISHED}")
-    _draw(picture.draw, rows, folder / picture.COMPARISON)
+    with options.folder(RUNS / "compare" / name, runs) as folder:
+        names = ", ".join(study.name for study in studies)
+        print(f"Comparison of {names} on {name}: {len(runs)} runs")
+        print(f"  folder  {folder}\n")
+        rows = execute(runs, folder, data_dir=options.data_dir, verbose=0)
+        print("\n" + report.comparisons(rows))
+        _show_loads(rows, folder)
+        print(f"\nFigures: {folder / FINISHED}")
+        _draw(picture.draw, rows, folder / picture.COMPARISON)
     for study in studies if to_cards else ():
         cards.record(study.path.parent, study.name, rows)
         print(f"Card:    {study.path.parent / cards.CARD}")
@@ -124,7 +137,7 @@ def compare(paths: Sequence[Path], options: Options, *, boosted: bool, to_cards:
 
 def distinct_studies(paths: Sequence[Path]) -> list[Study]:
     """The studies, each once: the first, which sets the budget, may stand again among the rest."""
-    studies = {path.resolve(): load_study(path) for path in paths}
+    studies = {os.path.realpath(path): load_study(path) for path in paths}
     names = [study.name for study in studies.values()]
     for name in names:
         if names.count(name) > 1:
@@ -144,25 +157,13 @@ def _compared_runs(
     runs = equal_budgets([*itertools.chain(*own)], own[0], options.data_dir)
     for study in studies:
         runs += study.against_runs(name, seeds, **options.given())
-    _check_distinct(runs)
+    check_distinct(runs)
     if boosted:
         trees.check(load_data(own[0][0], options.data_dir))
         of_data = {settings.data_key(): settings for settings in own[0]}
         runs += [trees.tree_settings(settings) for settings in of_data.values()]
     order = list(dict.fromkeys(settings.data for settings in runs))
     return sorted(runs, key=lambda settings: (order.index(settings.data), settings.seed))
-
-
-def _check_distinct(runs: Sequence[RunSettings]) -> None:
-    """Raises `ValueError` where tables could not tell models of several studies apart."""
-    found: dict[str, RunSettings] = {}
-    for settings in runs:
-        other = found.setdefault(settings.folder_name, settings)
-        if other is not settings:
-            raise ValueError(
-                "Models of the studies compared must have distinct names. Received twice: "
-                f"{settings.model}, of {other.study} and of {settings.study}"
-            )
 
 
 def _show_loads(rows: Sequence[Row], folder: Path) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from keras_mtl.study import runner, strategies, trees
 from keras_mtl.study.budget import count_parameters, match_budget
 from keras_mtl.study.folders import FINISHED
 from keras_mtl.study.importing import beside
+from keras_mtl.study.refusals import StudyError, refusals_of
 from keras_mtl.study.results import Row, run_rows, write_results
 from keras_mtl.study.run_settings import RunSettings
 from keras_mtl.study.sources import load_data
@@ -26,10 +28,11 @@ def equal_budgets(
 
     @functools.cache
     def matched(data: str, arguments: str) -> dict[str, object]:
-        known = load_data(budgets[data], data_dir)
+        settings = budgets[data]
+        known = load_data(settings, data_dir)
         size = known.tasks, known.width
-        with beside(budgets[data].folders):
-            budget = count_parameters(budgets[data].model_arguments, *size)
+        with beside(settings.folders), _models_of(settings):
+            budget = count_parameters(settings.model_arguments, *size)
         return match_budget(json.loads(arguments), *size, budget)
 
     return [_matched(settings, matched) for settings in runs]
@@ -37,7 +40,7 @@ def equal_budgets(
 
 def _matched(settings: RunSettings, match: Callable[[str, str], dict[str, object]]) -> RunSettings:
     arguments = json.dumps(settings.model_arguments, sort_keys=True)
-    with beside(settings.folders):
+    with beside(settings.folders), _models_of(settings):
         return dataclasses.replace(settings, model_arguments=match(settings.data, arguments))
 
 
@@ -45,24 +48,43 @@ def check_models(runs: Sequence[RunSettings], data_dir: Path | None) -> None:
     """Makes and compiles each model of the first data once, before anything is written.
 
     Raises:
-        ValueError: where one cannot be made; with the error of what refused it.
+        ValueError: where one cannot be made, with the error of what refused it.
     """
     data = load_data(runs[0], data_dir)
     checked: dict[str, RunSettings] = {}
     for settings in runs:
         if settings.data == runs[0].data and settings.model != trees.NAME:
-            arguments = [settings.folders, settings.model_arguments, settings.compile]
+            made = (settings.model_arguments, settings.compile, settings.fit)
+            arguments = [settings.folders, *made]
             checked.setdefault(json.dumps(arguments, sort_keys=True), settings)
     for settings in checked.values():
-        try:
-            with beside(settings.folders):
+        with beside(settings.folders):
+            with _models_of(settings):
                 model = runner.create_model(settings, data.width, data.tasks)
+            with refusals_of(settings.file, "[compile]"):
                 runner.compile_model(model, settings, steps=1)
-        except (AttributeError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"The model of {settings.model!r} and its [compile] must be what can be made. "
-                f"Received: {type(error).__name__}: {error}"
-            ) from error
+            with refusals_of(settings.file, "[fit]"):
+                runner.make_callbacks(settings)
+
+
+def _models_of(settings: RunSettings) -> AbstractContextManager[None]:
+    """Inside, a model that cannot be made is one of the study file."""
+    return refusals_of(settings.file, f"The model {settings.model!r}")
+
+
+def check_distinct(runs: Sequence[RunSettings]) -> None:
+    """Raises `ValueError` where tables or folders could not tell two runs apart."""
+    places: dict[str, RunSettings] = {}
+    for settings in runs:
+        other = places.setdefault(settings.folder_name, settings)
+        if other is not settings:
+            same = (other.model, other.data) == (settings.model, settings.data)
+            twice = f"twice: {settings.model}" if same else f"{_words(other)}; {_words(settings)}"
+            raise StudyError(
+                f"{settings.file}: Models and data that are trained together must have distinct "
+                "names, without regard to punctuation. "
+                f"Received {twice}, of {other.study} and of {settings.study}"
+            )
 
 
 def execute(

@@ -55,7 +55,7 @@ def import_name(name: str) -> Any:
     _find_own(module.partition(".")[0])
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError, SyntaxError) as error:
         raise ValueError(
             "A name `package.module:function` must be importable: from the study file's folder, "
             f"from the working directory, or as installed.{_nearest(module, attribute)} "

@@ -1,9 +1,12 @@
 """TOML files laid over one another."""
 
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from keras_mtl.study.refusals import refusals_of, told
 
 Table = dict[str, Any]
 
@@ -11,8 +14,10 @@ Table = dict[str, Any]
 def read_toml(path: Path) -> Table:
     """The file as a table, laid over the file that its key `base` names."""
     merged: Table = {}
-    for _, table in reversed(layers(path)):
-        merged = laid_over(merged, table)
+    files = layers(path)
+    with refusals_of(told([file for file, _ in files])):
+        for _, table in reversed(files):
+            merged = laid_over(merged, table)
     return merged
 
 
@@ -43,11 +48,11 @@ def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> Table:
 
 
 def _table(path: Path) -> Table:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ValueError(f"A study file must exist. Received: {path}")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors may write a BOM
-    except ValueError as error:  # no TOML, or no UTF-8
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, or nested without end
         raise ValueError(f"A study file must be TOML. Received: {path} ({error})") from error
 
 
@@ -57,7 +62,11 @@ def _base(path: Path, base: Any, above: list[Path]) -> Path:
             f"Key `base` of {path} must be the path of a file below it. Received: base={base!r}"
         )
     below = path.parent / base
-    if any(below.resolve() == file.resolve() for file in above):
+    if not os.path.isfile(below):
+        raise ValueError(
+            f"Key `base` of {path} must be the path of a file that exists. Received: base={base!r}"
+        )
+    if any(below.samefile(file) for file in above):
         raise ValueError(f"Key `base` of {path} must not come back to a file. Received: {base!r}")
     return below
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_mtl.study.cells import plot_text
 from keras_mtl.study.expert_load import LayerLoad, loads_of
 from keras_mtl.study.picture import BLUE, GREY, panels_of, plain, save
 from keras_mtl.study.results import Row
@@ -46,5 +47,6 @@ def _panel(axis: Any, load: LayerLoad) -> None:
     axis.set_ylim(bottom=0)
     axis.set_xlabel("expert", fontsize=9)
     axis.set_ylabel("share of choices", fontsize=9)
-    axis.set_title(f"{load.data}: {load.model}\n{load.title}", fontsize=10, loc="left")
+    lines = (f"{load.data}: {load.model}", load.title)
+    axis.set_title("\n".join(map(plot_text, lines)), fontsize=10, loc="left")
     plain(axis, "y", bare=("top", "right"))

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_mtl.study.cells import plot_text
 from keras_mtl.study.comparison import BASELINE, Line, compared, pairs
+from keras_mtl.study.folders import file_aside
 from keras_mtl.study.measures import lower_is_better
 from keras_mtl.study.results import Row, distinct
 
@@ -31,7 +33,8 @@ def draw(rows: Sequence[Row], path: Path) -> None:
                 continue
             of_task = [line for line in lines if line.task == tasks[row][column]]
             _panel(axis, of_task, references, named=column == 0)
-            axis.set_title(f"{data}: {tasks[row][column]}", fontsize=10, loc="left")
+            title = plot_text(f"{data}: {tasks[row][column]}")
+            axis.set_title(title, fontsize=10, loc="left")
     save(figure, path)
 
 
@@ -49,10 +52,9 @@ def save(figure: Any, path: Path) -> None:
     """Writes a figure as PNG, aside and renamed into place, and forgets it."""
     from matplotlib import pyplot
 
-    partial = path.with_name(path.name + ".partial")
-    figure.savefig(partial, dpi=150, format="png")
+    with file_aside(path) as aside:
+        figure.savefig(aside, dpi=150, format="png")
     pyplot.close(figure)
-    partial.replace(path)
 
 
 def plain(axis: Any, along: str, bare: Sequence[str]) -> None:
@@ -79,11 +81,11 @@ def _panel(axis: Any, lines: Sequence[Line], references: set[str], named: bool) 
         )
         if line.model in references:
             axis.axvline(line.figures.mean, color=GREY, linestyle=":", linewidth=1, zorder=0)
-    axis.set_yticks(range(len(lines)), [line.model for line in lines] if named else [])
+    axis.set_yticks(range(len(lines)), [plot_text(line.model) for line in lines] if named else [])
     axis.set_ylim(len(lines) - 0.5, -0.5)
     metric = lines[0].metric
     direction = "lower" if lower_is_better(metric) else "higher"
-    axis.set_xlabel(f"{metric} ({direction} is better)", fontsize=9)
+    axis.set_xlabel(plot_text(f"{metric} ({direction} is better)"), fontsize=9)
     axis.locator_params(axis="x", nbins=4)
     axis.ticklabel_format(axis="x", useOffset=False)
     plain(axis, "x", bare=("top", "right", "left"))

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from keras_mtl.study.cells import quoted_cell, unquoted_cell
 from keras_mtl.study.expert_load import EXPERTS
 from keras_mtl.study.folders import write_text
 from keras_mtl.study.runner import METRICS, SETTINGS
@@ -70,20 +71,38 @@ def _figures(record: dict[str, Any]) -> Iterable[dict[str, Any]]:
 
 
 def read_results(path: Path) -> list[Row]:
-    """Rows of a results file; none where there is no file."""
+    """Rows of a results file; none where there is no file.
+
+    Raises:
+        ValueError: for a file that is none, or of which a part is missing.
+    """
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *lines = csv.reader(file, strict=True)
+        rows = [dict(zip(header, map(unquoted_cell, line), strict=True)) for line in lines]
+    except (ValueError, csv.Error) as error:  # no UTF-8, no header, no CSV, too few cells
+        raise ValueError(f"File {path} must be a study's results. Received: {error}") from error
+    if missing := [column for column in COLUMNS if column not in header]:
+        raise ValueError(f"File {path} must be a study's results. Received: no columns {missing}")
+    return rows
 
 
 def write_results(path: Path, rows: Iterable[Row]) -> None:
-    """Writes rows with every column, aside and renamed into place."""
+    """Writes rows with every column, aside and renamed into place.
+
+    A cell that a spreadsheet would compute stands behind a quote, which `read_results` takes away.
+    """
+    cells = ([quoted_cell(row.get(column, "")) for column in COLUMNS] for row in rows)
+    write_text(path, "".join(map(_line, [COLUMNS, *cells])))
+
+
+def _line(cells: Iterable[str]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    # Of the characters that end a line, cells are quoted for those of the terminator alone.
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def values_by_seed(rows: Iterable[Row], **wanted: str) -> dict[int, float]:

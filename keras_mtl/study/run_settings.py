@@ -2,8 +2,9 @@
 
 import dataclasses
 import json
-import re
 from typing import Any
+
+from keras_mtl.study.names import folder_of
 
 Table = dict[str, Any]
 
@@ -28,6 +29,7 @@ class RunSettings:
         selection: which epoch is kept: `monitor`, `mode`, `patience`.
         folders: where modules that the file names are looked for first. It says where a study
             lies and not what it is, so it stands in no record.
+        file: what sentences call the study file; likewise.
     """
 
     study: str
@@ -44,18 +46,18 @@ class RunSettings:
     fit: Table
     selection: Table
     folders: tuple[str, ...] = dataclasses.field(default=(), compare=False)
+    file: str = dataclasses.field(default="", compare=False)
 
     def to_dict(self) -> Table:
-        """As plain tables, which JSON keeps; without `folders`."""
+        """As plain tables, which JSON keeps; without `folders` and `file`."""
         told = dataclasses.asdict(self)
-        del told["folders"]
+        del told["folders"], told["file"]
         return told
 
     @property
     def folder_name(self) -> str:
         """Name of the run's folder, unique within a study."""
-        words = f"{self.model} {self.data} seed {self.seed}"
-        return re.sub(r"[^A-Za-z0-9.]+", "-", words)
+        return folder_of(f"{self.model} {self.data} seed {self.seed}")
 
     def data_key(self) -> str:
         """Equal for runs on the same data: what is loaded, encoded, drawn from which seed."""

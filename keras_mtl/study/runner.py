@@ -112,6 +112,18 @@ def compile_model(model: MultiTaskModel, settings: RunSettings, steps: int) -> N
     model.compile(**make(settings.compile, {"decay_steps": steps}))
 
 
+def make_callbacks(settings: RunSettings) -> list[keras.callbacks.Callback]:
+    """The callbacks that the file names."""
+    callbacks = make(settings.fit.get("callbacks", []), {})
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise ValueError(
+                "Key `callbacks` in [fit] must be a list of callbacks. "
+                f"Received: {type(callback).__name__}"
+            )
+    return callbacks
+
+
 def training_steps(settings: RunSettings, data: StudyData) -> int:
     """Optimizer steps of the whole run: the length of a schedule that says none."""
     batches = math.ceil(data.rows[0] / settings.fit.get("batch_size", 32))
@@ -154,13 +166,14 @@ def _fit(
 ) -> dict[str, Any]:
     """Trains and returns what `fit` told; the model keeps the weights of its best epoch."""
     best = BestEpoch(**settings.selection)
-    arguments = make(settings.fit, {})
+    of_file = {key: value for key, value in settings.fit.items() if key != "callbacks"}
+    arguments = make(of_file, {})
     loggers = [] if log is None else [keras.callbacks.CSVLogger(str(log))]
     arguments["callbacks"] = [
         MeanMetric(data.tasks),
         best,
         *loggers,
-        *arguments.get("callbacks", []),
+        *make_callbacks(settings),
     ]
     arguments.setdefault("verbose", verbose)
     start = time.perf_counter()

@@ -184,7 +184,8 @@ def fit_schema() -> Schema:
 
 def selection_schema() -> Schema:
     """`[selection]`: which epoch is kept."""
-    return Schema(known=frozenset(_SELECTION_TYPES), types=_SELECTION_TYPES)
+    keys = frozenset(_SELECTION_TYPES)
+    return Schema(known=keys, lists=keys, types=_SELECTION_TYPES)  # lists: nothing here is a grid
 
 
 def load_function(source: str) -> Callable[..., Any]:

@@ -1,9 +1,7 @@
 """The sections of a study file: as they hold for one data section, and what they may hold."""
 
 import datetime
-import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from keras_mtl import features
@@ -11,6 +9,7 @@ from keras_mtl.study import schema
 from keras_mtl.study.comparison import BASELINE
 from keras_mtl.study.grid import Table, variants
 from keras_mtl.study.layered_toml import laid_over
+from keras_mtl.study.names import LABEL, is_label, shown
 from keras_mtl.study.selection import BestEpoch
 from keras_mtl.study.signatures import check_keys
 from keras_mtl.study.trees import NAME as TREES
@@ -21,7 +20,9 @@ _OF_DATA = ("source", "tasks", "features")
 _OVERRIDDEN = ("model", "baseline", "against", "compile", "fit", "selection")
 SECTIONS = ("base", "name", "title", "seeds", "data", *_OVERRIDDEN)
 AGAINST = "against."
-_LABEL = re.compile(r"[A-Za-z0-9_.-]+")
+_FILE = "a study file"
+# NumPy, which Keras seeds as well, takes no more.
+_SEEDS = 2**32
 
 
 def resolved(sections: Mapping[str, Any], data: str) -> Table:
@@ -61,20 +62,20 @@ def schemas(found: Mapping[str, Any], role: str) -> dict[str, schema.Schema]:
     }
 
 
-def check_forms(path: Path, sections: Mapping[str, Any]) -> None:
+def check_forms(sections: Mapping[str, Any]) -> None:
     """Raises `ValueError` where a section of the file is none, or a key stands for another kind."""
-    check_keys(f"{path}", sections, SECTIONS)
+    check_keys(_FILE, sections, SECTIONS)
     for section in ("model", "data"):
         if not sections.get(section):
-            raise ValueError(f"{path} must have a section [{section}]. Received: {[*sections]}")
-    _check_dates(f"{path}", sections)
-    if not isinstance(sections.get("title", ""), str):
-        raise ValueError(f"Key `title` must be a string. Received: title={sections['title']!r}")
+            raise ValueError(f"A study must have a section [{section}]. Received: {[*sections]}")
+    _check_dates(_FILE, sections)
+    title = sections.get("title", "")
+    if not isinstance(title, str) or not title.isprintable():
+        raise ValueError(f"Key `title` must be a string of one line. Received: title={title!r}")
     name = sections.get("name", "study")
-    if not isinstance(name, str) or not _LABEL.fullmatch(name) or name == TREES:
+    if not is_label(name) or name == TREES:
         raise ValueError(
-            "Key `name` must be a label of letters, digits, `_`, `.` and `-`, and not "
-            f"`{TREES}`. Received: name={name!r}"
+            f"Key `name` must be a {LABEL}, and not `{TREES}`. Received: name={name!r}"
         )
     _check_seeds(sections.get("seeds", [0]))
     for name in ("data", *_OVERRIDDEN):
@@ -82,19 +83,18 @@ def check_forms(path: Path, sections: Mapping[str, Any]) -> None:
     for name, section in sections["data"].items():
         where = f"data.{name}"
         _check_table(where, section)
-        if not _LABEL.fullmatch(name) or name.startswith("."):
+        if not is_label(name):
             raise ValueError(
-                "A section [data.NAME] names a folder: letters, digits, `_`, `.` and `-`. "
-                f"Received: [{where}]"
+                f"A section [data.NAME] names a folder by a {LABEL}. Received: [data.{shown(name)}]"
             )
         _check_data_forms(where, section)
 
 
-def check(study: str, path: Path, sections: Mapping[str, Any], data: str) -> None:
+def check(study: str, sections: Mapping[str, Any], data: str) -> None:
     """Raises `ValueError` for what the study called `study` may not say of one data section."""
     found = resolved(sections, data)
     where = f"data.{data}"
-    _check_tasks(where, found["tasks"], path)
+    _check_tasks(where, found["tasks"])
     accepted = schema.data_schema(found["source"]).known
     check_keys(f"[{where}]", sections["data"][data], {*_OF_DATA, *_OVERRIDDEN, *accepted})
     for role in roles(found):
@@ -126,10 +126,12 @@ def _check_table(where: str, value: Any) -> None:
 
 
 def _check_seeds(seeds: Any) -> None:
-    listed = isinstance(seeds, list) and all(type(seed) is int and seed >= 0 for seed in seeds)
+    listed = isinstance(seeds, list) and all(
+        type(seed) is int and 0 <= seed < _SEEDS for seed in seeds
+    )
     if not listed or not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(
-            "Key `seeds` must be a list of integers of at least 0, each once. "
+            "Key `seeds` must be a list of integers of at least 0 and below 2**32, each once. "
             f"Received: seeds={seeds!r}"
         )
 
@@ -149,9 +151,9 @@ def _check_data_forms(where: str, section: Mapping[str, Any]) -> None:
         )
 
 
-def _check_tasks(where: str, tasks: list[Table], path: Path) -> None:
+def _check_tasks(where: str, tasks: list[Table]) -> None:
     if not tasks:
-        raise ValueError(f"[{where}] of {path} must have `tasks`. Received: none")
+        raise ValueError(f"[{where}] must have `tasks`. Received: none")
     for task in tasks:
         schema.schema_of(Task).check(f"{where}.tasks", task)
     # Keras' metrics are variables, which nothing may make before a strategy does.
@@ -177,11 +179,11 @@ def _check_against(study: str, found: Mapping[str, Any], role: str) -> None:
     """Raises `ValueError` where tables could not tell a model from another, or there is none."""
     label, baseline = role.removeprefix(AGAINST), found.get("baseline", {})
     taken = (study, baseline.get("name"), BASELINE, TREES)
-    if not isinstance(found[role], Mapping) or not _LABEL.fullmatch(label) or label in taken:
+    if not isinstance(found[role], Mapping) or not is_label(label) or label in taken:
         raise ValueError(
-            "A section [against.LABEL] must describe a model, under a label of letters, digits, "
-            "`_`, `.` and `-` that is not the name of another one of the study, "
-            f"`{BASELINE}` or `{TREES}`. Received: [{role}]"
+            f"A section [against.LABEL] must describe a model, under a {LABEL}, that is not "
+            f"the name of another one of the study, `{BASELINE}` or `{TREES}`. "
+            f"Received: [{AGAINST}{shown(label)}]"
         )
 
 

@@ -15,6 +15,7 @@ from keras_mtl.datasets.dataset import Dataset, Split
 from keras_mtl.serving.arrays import as_array
 from keras_mtl.study.importing import beside
 from keras_mtl.study.keras_objects import make
+from keras_mtl.study.refusals import refusals_of
 from keras_mtl.study.run_settings import RunSettings
 from keras_mtl.study.schema import load_function
 from keras_mtl.study.signatures import arguments_of
@@ -77,10 +78,10 @@ def load_data(settings: RunSettings, data_dir: Path | None = None) -> StudyData:
     data, and models are compared on equal draws.
 
     Raises:
-        ValueError: if the function returns no `Dataset`, or one without labels of a task.
+        ValueError: if the function fails, or returns no `Dataset`, or one without labels of a task.
     """
     arguments = dict(settings.data_arguments)
-    with beside(settings.folders):
+    with refusals_of(settings.file, f"The data of {settings.source!r}"), beside(settings.folders):
         accepted = arguments_of(load_function(settings.source))
         if "seed" in accepted:
             arguments.setdefault("seed", settings.seed)

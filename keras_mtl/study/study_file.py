@@ -10,9 +10,12 @@ from keras_mtl.checks import check_choice
 from keras_mtl.study.grid import Table, variants
 from keras_mtl.study.importing import beside
 from keras_mtl.study.layered_toml import layers, read_toml
+from keras_mtl.study.names import label_of
+from keras_mtl.study.refusals import refusals_of, told
 from keras_mtl.study.run_settings import RunSettings
 from keras_mtl.study.schema import Schema
 from keras_mtl.study.sections import AGAINST, check, check_forms, resolved, roles, schemas
+from keras_mtl.study.trees import NAME as TREES
 
 
 @dataclass(frozen=True)
@@ -21,14 +24,16 @@ class Study:
 
     Attributes:
         name: what tables call its model: its key `name`, or else the name of the folder of a
-            `study.toml`, or of the file.
+            `study.toml`, or of the file, made a label.
         path: where it was read.
+        file: what sentences call it.
         sections: the file laid over its base.
         folders: its folder, then those of the files below it: where its modules are looked for.
     """
 
     name: str
     path: Path
+    file: str
     sections: Mapping[str, Any]
     folders: tuple[str, ...]
 
@@ -75,14 +80,23 @@ def load_study(path: Path) -> Study:
             or a value that its key cannot take.
     """
     sections = read_toml(path)
-    check_forms(path, sections)
-    place = path.parent.resolve().name if path.name == "study.toml" else path.stem
-    folders = dict.fromkeys(str(file.parent.resolve()) for file, _ in layers(path))
-    study = Study(sections.get("name", place), path, sections, tuple(folders))
-    with beside(study.folders):
-        for data in study.data_names:
-            check(study.name, path, sections, data)
+    files = [file for file, _ in layers(path)]
+    with refusals_of(told(files)):
+        check_forms(sections)
+        folders = dict.fromkeys(str(file.parent.resolve()) for file in files)
+        study = Study(_name(path, sections), path, told(files), sections, tuple(folders))
+        with beside(study.folders):
+            for data in study.data_names:
+                check(study.name, sections, data)
     return study
+
+
+def _name(path: Path, sections: Mapping[str, Any]) -> str:
+    place = path.parent.resolve().name if path.name == "study.toml" else path.stem
+    name = sections.get("name", label_of(place))
+    if name == TREES:
+        raise ValueError(f"Key `name` must be given and not be `{TREES}`. Received: {path}")
+    return name
 
 
 def expand(
@@ -129,6 +143,7 @@ def expand(
             fit=m["fit"],
             selection=found["selection"],
             folders=study.folders,
+            file=study.file,
         )
 
 

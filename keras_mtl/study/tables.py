@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+from keras_mtl.study.cells import markdown_text
+from keras_mtl_command.terminal import one_line
+
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns aligned with spaces; numbers to the right, words to the left.
@@ -13,6 +16,7 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         income  0.95
         x        0.9
     """
+    rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
     right = [_holds_numbers([row[i] for row in rows]) for i in range(len(header))]
     lines = [_aligned(line, widths, right) for line in [header, *rows]]
@@ -20,7 +24,7 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The same as a Markdown table.
+    """The same as a Markdown table, in which no cell is markup.
 
     Example:
         >>> print(markdown_table(["task", "auc"], [["income", "0.95"]]))
@@ -30,7 +34,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """
     right = [_holds_numbers([row[i] for row in rows]) for i in range(len(header))]
     rule = "|" + "|".join("---:" if numbers else "---" for numbers in right) + "|"
-    lines = ["| " + " | ".join(line) + " |" for line in [header, *rows]]
+    lines = ["| " + " | ".join(map(markdown_text, line)) + " |" for line in [header, *rows]]
     return "\n".join([lines[0], rule, *lines[1:]])
 
 

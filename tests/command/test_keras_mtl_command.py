@@ -3,6 +3,7 @@
 import configparser
 import fnmatch
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,24 @@ def test_list_shows_the_study_files_of_the_current_folder(tmp_path, monkeypatch,
     assert "cannot be read: " in listed[2]
 
 
+def test_list_survives_the_files_of_others(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    study = '[model]\nname = "ple"\n[data.own]\nsource = "gone:load"\n'
+    os.mkfifo(tmp_path / "pipe.toml")
+    os.symlink("loop.toml", tmp_path / "loop.toml")
+    (tmp_path / "deep.toml").write_text("a = " + "[" * 5000)
+    for name, base in (("piped", "pipe.toml"), ("nul", "\\u0000"), ("looped", "loop.toml")):
+        (tmp_path / f"{name}.toml").write_text(f'base = "{base}"\n{study}')
+    (tmp_path / "red.toml").write_text(f'title = "\\u001b[31mred\\ntwo"\n{study}')
+    (tmp_path / os.fsdecode(b"\xff.toml")).write_text(study)
+    assert main(["list"]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    listed = [line.split("  ")[0] for line in said.splitlines() if ".toml  " in line]
+    names = ["deep.toml", "looped.toml", "nul.toml", "piped.toml", "red.toml", "\\udcff.toml"]
+    assert listed == names
+
+
 def test_init_writes_a_study_that_loads_its_data_wherever_it_lies(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     before = [*sys.path]
@@ -114,6 +133,15 @@ def test_init_overwrites_nothing(tmp_path, monkeypatch, capsys, there):
     assert main(["init"]) == 2
     assert f"Nothing is overwritten: {there} must not be there" in capsys.readouterr().err
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(there, "mine")]
+
+
+@pytest.mark.parametrize("there", ["study.toml", "study_data.py"])
+def test_init_follows_no_planted_link(tmp_path, monkeypatch, capsys, there):
+    monkeypatch.chdir(tmp_path)
+    os.symlink("victim", there)
+    assert main(["init"]) == 2
+    assert f"Nothing is overwritten: {there} must not be there" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [there]
 
 
 def test_init_wants_the_name_of_a_toml_file(tmp_path, monkeypatch, capsys):

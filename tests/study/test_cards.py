@@ -75,6 +75,12 @@ def test_a_card_says_so_while_nothing_is_measured(folder):
     assert measured_section([]) in (folder / "README.md").read_text()
 
 
+def test_a_card_that_is_no_text_is_refused_by_its_name(folder):
+    (folder / "README.md").write_bytes(b"\xff")
+    with pytest.raises(ValueError, match=r"text in UTF-8\. Received: .*README\.md"):
+        write_card(folder)
+
+
 def test_a_card_without_markers_is_refused(folder):
     (folder / "README.md").write_text("# PLE\n")
     with pytest.raises(ValueError, match="must hold the lines"):
