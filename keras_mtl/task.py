@@ -43,7 +43,9 @@ class Task:
         units: Classes of a multiclass task, columns of a multilabel or regression task; 1
             otherwise.
         missing: What marks a missing label: `"auto"` (NaN in floats, -1 in integers; of a
-            regression task NaN alone), a number, or None. Masked entries are missing as well.
+            regression task NaN alone), a number, or None. A number is compared in the labels' own
+            dtype; labels in floats that would make another whole number of it are refused. Masked
+            entries are missing as well.
         given: Name of a binary task: this task exists only where that label is 1. An unknown label
             there leaves the row out.
         trained_on: `"given"` puts the loss on the rows where the task exists; `"all"` puts it on
