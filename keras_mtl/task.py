@@ -14,7 +14,7 @@ from keras_mtl.checks import (
     listed,
     unsaved_arguments,
 )
-from keras_mtl.own_objects import as_config, from_config
+from keras_mtl.own_objects import as_config, check_metric_names, from_config
 
 KINDS = ("binary", "multiclass", "multilabel", "regression")
 RESERVED_NAMES = ("loss", "serving_default", "packed", "examples")
@@ -105,7 +105,7 @@ class Task:
         self.weight_column = weight_column if weight_column is None else _names(weight_column)
         self.group_column = _check_column("group_column", group_column)
         self.loss = loss
-        self.metrics = None if metrics is None else listed(metrics)
+        self.metrics = _check_metrics(name, metrics)
         self.weight = check_number("weight", weight)
         self.class_weight = _check_class_weight(name, kind, self.units, class_weight)
 
@@ -253,6 +253,13 @@ def _check_missing(missing: Any) -> str | float | None:
             f"Received: missing={missing!r}"
         )
     return missing
+
+
+def _check_metrics(name: str, metrics: Any) -> list[Any] | None:
+    if metrics is None:
+        return None
+    check_metric_names(name, listed(metrics))
+    return listed(metrics)
 
 
 def _check_trained_on(name: str, kind: str, given: str | None, trained_on: Any, loss: Any) -> str:
