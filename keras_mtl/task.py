@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import Any
@@ -12,6 +13,7 @@ from keras_mtl.checks import (
     check_number,
     check_positive,
     listed,
+    shown,
     unsaved_arguments,
 )
 from keras_mtl.own_objects import as_config, check_metric_names, from_config
@@ -232,13 +234,13 @@ def _check_task_units(name: str, kind: str, units: Any) -> int:
     if kind == "binary" and not (isinstance(units, Integral) and units == 1):
         raise ValueError(
             f"Argument `units` of the binary task {name!r} must be 1 or None; several yes-or-no "
-            f'columns are kind="multilabel". Received: units={units!r}'
+            f'columns are kind="multilabel". Received: units={shown(units)}'
         )
     least = 2 if kind == "multiclass" else 1
     if units is None or check_positive("units", units) < least:
         raise ValueError(
             f"Argument `units` of the {kind} task {name!r} must be an integer of at least {least}. "
-            f"Received: units={units!r}"
+            f"Received: units={shown(units)}"
         )
     return int(units)
 
@@ -247,10 +249,13 @@ def _check_missing(missing: Any) -> str | float | None:
     if missing is None or (isinstance(missing, str) and missing == "auto"):
         return missing
     number = isinstance(missing, int | float) and not isinstance(missing, bool)
+    # An integer that float64 cannot reach is in no label.
+    if number and isinstance(missing, int):
+        number = abs(missing) <= sys.float_info.max
     if not number or math.isnan(missing):
         raise ValueError(
             f'Argument `missing` must be "auto", which marks NaN, a number or None. '
-            f"Received: missing={missing!r}"
+            f"Received: missing={shown(missing)}"
         )
     return missing
 

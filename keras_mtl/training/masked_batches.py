@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_mtl.masked_numbers import check_unmasked
+from keras_mtl.masked_numbers import check_bits, check_unmasked
 from keras_mtl.task import Task
 from keras_mtl.training.data import filled_labels
 from keras_mtl.training.inputs import check_table
@@ -65,6 +65,9 @@ def _marked(tasks: Sequence[Task], batch: Any, fingerprints: frozenset[str]) -> 
     """A batch without masks; those of inputs and of weights are refused."""
     x, *labels = batch if isinstance(batch, tuple) else (batch,)
     check_table(fingerprints, x)
+    for array in keras.tree.flatten(batch):
+        if isinstance(array, np.ndarray):
+            check_bits("Arrays of a batch", array)
     if not narrows() and not any(map(_is_masked, keras.tree.flatten(batch))):
         return batch
     y, *weights = labels or (None,)
