@@ -26,7 +26,7 @@ def missing_marker(task: Task, dtype: str) -> float | None:
     if marker == "auto":
         # An integer target may well be -1; a class never is.
         marker = math.nan if is_float(dtype) or task.kind == "regression" else -1
-    if marker is None:
+    if not isinstance(marker, int | float):
         return None
     return _in_floats(marker, dtype) if is_float(dtype) else _in_integers(marker, dtype)
 

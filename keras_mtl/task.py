@@ -63,7 +63,8 @@ class Task:
             copy of its own. Labels of a multiclass task come to a user's own loss, and to Keras'
             sparse ones, as class ids (B, ...); to all others of Keras one-hot (B, ..., units).
         metrics: Keras metrics, names or configs; None are the kind's own metrics. Copies and labels
-            as for `loss`. Of labels of one class alone `"auc"`, this package's `AUC`, is NaN;
+            as for `loss`. A name that was chosen stands once, and is not `loss`; names that Keras
+            gives are numbered. Of labels of one class alone `"auc"`, this package's `AUC`, is NaN;
             `keras.metrics.AUC` is 0 there.
         weight: Factor of this task's loss, unless `compile(loss_weights=...)` gives another.
         class_weight: Weights by class, for binary and multiclass tasks; `fit(class_weight=...)`

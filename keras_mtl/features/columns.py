@@ -336,11 +336,18 @@ def check_ngrams(lengths: Any) -> tuple[int, int]:
 def check_edges(edges: Iterable[Any]) -> tuple[float, ...]:
     """Returns the inner edges of bins as floats that increase."""
     listed = list(edges)
-    valid = bool(listed) and all(isinstance(edge, Real) and abs(edge) <= _MOST for edge in listed)
-    edges = [float(edge) if abs(edge) >= SMALLEST else 0.0 for edge in listed if valid]
-    if not valid or any(low >= high for low, high in pairwise(edges)):
+    valid = bool(listed) and all(_is_finite(edge) for edge in listed)
+    numbers = tuple(float(edge) for edge in listed) if valid else ()
+    numbers = tuple(number if abs(number) >= SMALLEST else 0.0 for number in numbers)
+    if not valid or any(low >= high for low, high in pairwise(numbers)):
         raise ValueError(
             "Argument `bins` must be an integer of at least 2 or a list of increasing numbers. "
             f"Received: bins=[{', '.join(map(shown, listed))}]"
         )
-    return tuple(edges)
+    return numbers
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether it is a number that a float can be."""
+    number = isinstance(value, Real)
+    return number and bool(-_MOST <= value <= _MOST)

@@ -53,5 +53,6 @@ def _neighbours(marker: float) -> tuple[float, float]:
     """The float32 numbers beside `marker`."""
     if marker == 0:
         return -_SMALLEST, _SMALLEST
-    below, above = np.nextafter(np.float32(marker), np.float32([-math.inf, math.inf]))
+    number = np.float32(marker)
+    below, above = (np.nextafter(number, np.float32(way)) for way in (-math.inf, math.inf))
     return float(below), float(above)
