@@ -2,13 +2,15 @@
 
 import difflib
 import inspect
-import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
 import keras
 import numpy as np
+
+_LARGEST = float(np.finfo("float32").max)
+_LONGEST_SHOWN = 256  # bits
 
 # What every loss or metric of Keras takes; not all of their configs hold it.
 _INHERITED = ("dtype", "name", "reduction")
@@ -24,7 +26,7 @@ def check_integer(name: str, value: Any, minimum: int) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
         raise ValueError(
             f"Argument `{name}` must be an integer of at least {minimum}. "
-            f"Received: {name}={value!r}"
+            f"Received: {name}={shown(value)}"
         )
     return int(value)
 
@@ -55,11 +57,22 @@ def check_rate(name: str, value: Any) -> float:
 
 
 def check_number(name: str, value: Any) -> float:
-    """Returns a number as a float; raises `ValueError` unless it is finite."""
+    """Returns a number as a float; raises `ValueError` unless it is finite, in float32 as well."""
     number = isinstance(value, Real) and not isinstance(value, bool)
-    if not number or not -math.inf < value < math.inf:
-        raise ValueError(f"Argument `{name}` must be a finite number. Received: {name}={value!r}")
+    if not number or not -_LARGEST <= value <= _LARGEST:
+        raise ValueError(
+            f"Argument `{name}` must be a finite number, at most {_LARGEST:.3g}, as float32 is. "
+            f"Received: {name}={shown(value)}"
+        )
     return float(value)
+
+
+def shown(value: Any) -> str:
+    """What `repr` gives; of an integer of more digits than one would read, their number."""
+    if isinstance(value, int) and value.bit_length() > _LONGEST_SHOWN:
+        sign = "negative" if value < 0 else "positive"
+        return f"a {sign} integer of {value.bit_length()} bits"
+    return repr(value)
 
 
 def check_flag(name: str, value: Any) -> bool:

@@ -38,7 +38,17 @@ def _numbers(what: str, value: Any, read: Callable[[Any], Array]) -> Array:
     # bfloat16 is a kind of its own
     if array.dtype.kind not in "fiub" and "float" not in array.dtype.name:
         raise ValueError(f"{what} must be numbers. Received: dtype={array.dtype}")
+    check_bits(what, array)
     return array
+
+
+def check_bits(what: str, array: np.ndarray) -> None:
+    """Raises `ValueError` for longdouble, which neither Keras nor its backends know."""
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        raise ValueError(
+            f"{what} must be numbers of at most 64 bits, as `astype('float64')` makes them. "
+            f"Received: dtype={array.dtype}"
+        )
 
 
 def _with_holes(value: Any) -> np.ma.MaskedArray:

@@ -45,6 +45,7 @@ from keras_mtl.training.outputs import bear_tasks, check_names, graph_arguments,
 from keras_mtl.training.quantization import check_quantizable, quiet_without_weights
 from keras_mtl.training.routing_tracker import RoutingTracker, routing_tracker
 from keras_mtl.training.same_start import SameStart
+from keras_mtl.training.scope_names import check_scope_names
 from keras_mtl.training.spaces import joint_predictions
 from keras_mtl.training.step import is_stepping
 from keras_mtl.training.step_loss import StepLoss
@@ -74,8 +75,8 @@ class MultiTaskModel(SteppingModel):
         **kwargs: Further arguments of `keras.Model`, such as `name`.
 
     Raises:
-        ValueError: If tasks and outputs do not match by name and width, or a name is taken by an
-            input or a layer.
+        ValueError: If tasks and outputs do not match by name and width, a name is taken by an
+            input or a layer, or the model or a layer has a name that TensorFlow refuses.
 
     Example:
 
@@ -104,6 +105,7 @@ class MultiTaskModel(SteppingModel):
         bearing = tuple(tasks_of(outputs))
         check_names(outputs)
         super().__init__(inputs, outputs, **kwargs)
+        check_scope_names(self)
         self.tasks = bearing
         self._has_auto_steps = False
 

@@ -1,7 +1,8 @@
 """Users' own losses and metrics: copies of them, and whether a file can hold them."""
 
 import copy
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from inspect import signature
 from types import FunctionType, MethodType
 from typing import Any
@@ -100,6 +101,31 @@ def _copy_variable(variable: keras.Variable) -> keras.Variable:
         synchronization=variable.synchronization,
         name=variable.name,
     )
+
+
+def check_metric_names(task: str, metrics: Sequence[Any]) -> None:
+    """Raises `ValueError` for a metric named `loss`, and for a name that was chosen twice.
+
+    Names that Keras gives are not chosen: two `BinaryAccuracy` are numbered, as Keras does.
+    """
+    names = [name for name in map(_chosen_name, metrics) if name is not None]
+    refused = sorted({name for name in names if name == "loss" or names.count(name) > 1})
+    if refused:
+        raise ValueError(
+            f"Metrics of task {task!r} must have names of their own, none of them `loss`. "
+            f"Received: {', '.join(map(repr, refused))} among {names}"
+        )
+
+
+def _chosen_name(metric: Any) -> str | None:
+    """The name that a metric goes by in logs, where a user chose it."""
+    if isinstance(metric, str):
+        return metric
+    if not isinstance(metric, keras.metrics.Metric):
+        return None
+    without_number = re.sub(r"_\d+$", "", metric.name)
+    by_class = without_number.replace("_", "").lower() == type(metric).__name__.lower()
+    return None if by_class else metric.name
 
 
 def as_config(value: Any) -> Any:

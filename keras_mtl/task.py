@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import Any
@@ -12,9 +13,10 @@ from keras_mtl.checks import (
     check_number,
     check_positive,
     listed,
+    shown,
     unsaved_arguments,
 )
-from keras_mtl.own_objects import as_config, from_config
+from keras_mtl.own_objects import as_config, check_metric_names, from_config
 
 KINDS = ("binary", "multiclass", "multilabel", "regression")
 RESERVED_NAMES = ("loss", "serving_default", "packed", "examples")
@@ -43,7 +45,9 @@ class Task:
         units: Classes of a multiclass task, columns of a multilabel or regression task; 1
             otherwise.
         missing: What marks a missing label: `"auto"` (NaN in floats, -1 in integers; of a
-            regression task NaN alone), a number, or None. Masked entries are missing as well.
+            regression task NaN alone), a number, or None. A number is compared in the labels' own
+            dtype; labels in floats that would make another whole number of it are refused. Masked
+            entries are missing as well.
         given: Name of a binary task: this task exists only where that label is 1. An unknown label
             there leaves the row out.
         trained_on: `"given"` puts the loss on the rows where the task exists; `"all"` puts it on
@@ -59,7 +63,8 @@ class Task:
             copy of its own. Labels of a multiclass task come to a user's own loss, and to Keras'
             sparse ones, as class ids (B, ...); to all others of Keras one-hot (B, ..., units).
         metrics: Keras metrics, names or configs; None are the kind's own metrics. Copies and labels
-            as for `loss`. Of labels of one class alone `"auc"`, this package's `AUC`, is NaN;
+            as for `loss`. A name that was chosen stands once, and is not `loss`; names that Keras
+            gives are numbered. Of labels of one class alone `"auc"`, this package's `AUC`, is NaN;
             `keras.metrics.AUC` is 0 there.
         weight: Factor of this task's loss, unless `compile(loss_weights=...)` gives another.
         class_weight: Weights by class, for binary and multiclass tasks; `fit(class_weight=...)`
@@ -103,7 +108,7 @@ class Task:
         self.weight_column = weight_column if weight_column is None else _names(weight_column)
         self.group_column = _check_column("group_column", group_column)
         self.loss = loss
-        self.metrics = None if metrics is None else listed(metrics)
+        self.metrics = _check_metrics(name, metrics)
         self.weight = check_number("weight", weight)
         self.class_weight = _check_class_weight(name, kind, self.units, class_weight)
 
@@ -230,13 +235,13 @@ def _check_task_units(name: str, kind: str, units: Any) -> int:
     if kind == "binary" and not (isinstance(units, Integral) and units == 1):
         raise ValueError(
             f"Argument `units` of the binary task {name!r} must be 1 or None; several yes-or-no "
-            f'columns are kind="multilabel". Received: units={units!r}'
+            f'columns are kind="multilabel". Received: units={shown(units)}'
         )
     least = 2 if kind == "multiclass" else 1
     if units is None or check_positive("units", units) < least:
         raise ValueError(
             f"Argument `units` of the {kind} task {name!r} must be an integer of at least {least}. "
-            f"Received: units={units!r}"
+            f"Received: units={shown(units)}"
         )
     return int(units)
 
@@ -245,12 +250,22 @@ def _check_missing(missing: Any) -> str | float | None:
     if missing is None or (isinstance(missing, str) and missing == "auto"):
         return missing
     number = isinstance(missing, int | float) and not isinstance(missing, bool)
+    # An integer that float64 cannot reach is in no label.
+    if number and isinstance(missing, int):
+        number = abs(missing) <= sys.float_info.max
     if not number or math.isnan(missing):
         raise ValueError(
             f'Argument `missing` must be "auto", which marks NaN, a number or None. '
-            f"Received: missing={missing!r}"
+            f"Received: missing={shown(missing)}"
         )
     return missing
+
+
+def _check_metrics(name: str, metrics: Any) -> list[Any] | None:
+    if metrics is None:
+        return None
+    check_metric_names(name, listed(metrics))
+    return listed(metrics)
 
 
 def _check_trained_on(name: str, kind: str, given: str | None, trained_on: Any, loss: Any) -> str:

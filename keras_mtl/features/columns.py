@@ -1,20 +1,23 @@
 """What a raw column is: a category, a number, or a sequence of categories."""
 
 import dataclasses
-import math
+import sys
 from collections.abc import Iterable
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any
 
 from keras_mtl.api_export import keras_mtl_export
-from keras_mtl.checks import check_choice, check_integer, check_positive
+from keras_mtl.checks import check_choice, check_integer, check_positive, shown
 from keras_mtl.features.ngrams import NgramBuckets
+from keras_mtl.features.reading import SMALLEST
 from keras_mtl.features.values import Value, check_values
 
 # how a number is encoded: `Numeric` says what they are
 BINS_STANDARD, BINS, STANDARD = NUMBER_ENCODINGS = ("bins+standard", "bins", "standard")
 DEFAULT_BINS = 64
+
+_MOST = sys.float_info.max
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,7 +213,8 @@ class Numeric(Column):
     Standardised: z = (f(x) - mean f) / std f, where f(x) = x, or sign(x) log(1 + |x|) with
     `transform="log"`, all in float64; z = 0 where x is missing or float32 cannot hold z.
 
-    Missing are NaN, None, the smallest 64-bit integer, and numbers beyond float32.
+    Missing are NaN, None, the smallest 64-bit integer, and numbers beyond float32. Numbers below
+    the smallest normal one of float64 are 0.
 
     | `encoding` | the column as the model sees it | width |
     |---|---|---|
@@ -335,10 +339,18 @@ def check_ngrams(lengths: Any) -> tuple[int, int]:
 def check_edges(edges: Iterable[Any]) -> tuple[float, ...]:
     """Returns the inner edges of bins as floats that increase."""
     listed = list(edges)
-    valid = bool(listed) and all(isinstance(e, Real) and math.isfinite(e) for e in listed)
-    if not valid or any(low >= high for low, high in pairwise(listed)):
+    valid = bool(listed) and all(_is_finite(edge) for edge in listed)
+    numbers = tuple(float(edge) for edge in listed) if valid else ()
+    numbers = tuple(number if abs(number) >= SMALLEST else 0.0 for number in numbers)
+    if not valid or any(low >= high for low, high in pairwise(numbers)):
         raise ValueError(
             "Argument `bins` must be an integer of at least 2 or a list of increasing numbers. "
-            f"Received: bins={listed!r}"
+            f"Received: bins=[{', '.join(map(shown, listed))}]"
         )
-    return tuple(float(edge) for edge in listed)
+    return numbers
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether it is a number that a float can be."""
+    number = isinstance(value, Real)
+    return number and bool(-_MOST <= value <= _MOST)

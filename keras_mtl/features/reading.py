@@ -15,6 +15,8 @@ Values = list[Any]
 
 # of float32: squares of larger numbers leave float64, and they mean "none" where they are used
 LARGEST = float(np.finfo(np.float32).max)
+# of float64: TensorFlow's processors, which may not read smaller ones, take them for 0
+SMALLEST = float(np.finfo(np.float64).smallest_normal)
 
 
 def chunks(data: Any) -> Iterator[Any]:
@@ -70,7 +72,10 @@ def check_kind(name: str, expected: Kind | None, kind: Kind | None) -> None:
 
 
 def read_numbers(name: str, column: Any) -> np.ndarray:
-    """A column of numbers as float64 (B,); NaN where a value is missing or beyond `LARGEST`."""
+    """A column of numbers as float64 (B,); NaN where a value is missing or beyond `LARGEST`.
+
+    Below `SMALLEST` a number is 0.
+    """
     if isinstance(column, np.ma.MaskedArray) and column.dtype.kind in "biuf":
         column = np.ma.filled(column.astype(np.float64), np.nan)
     # A list may be ragged, and NumPy would make text of numbers beside a string.
@@ -83,8 +88,11 @@ def read_numbers(name: str, column: Any) -> np.ndarray:
     with np.errstate(over="ignore"):
         numbers = array.astype(np.float64)
     # NaN is not within either
-    present = (np.abs(numbers) <= LARGEST) & (numbers != MISSING_INTEGER)
-    return numbers if present.all() else np.where(present, numbers, np.nan)
+    sizes = np.abs(numbers)
+    present = (sizes <= LARGEST) & (numbers != MISSING_INTEGER)
+    numbers = numbers if present.all() else np.where(present, numbers, np.nan)
+    subnormal = (sizes > 0) & (sizes < SMALLEST)
+    return np.where(subnormal, 0.0, numbers) if subnormal.any() else numbers
 
 
 def read_categories(name: str, column: Any) -> tuple[Kind | None, Values]:

@@ -15,6 +15,7 @@ from keras_mtl.features.encoding import Encoding
 from keras_mtl.features.numerics import Bins
 from keras_mtl.features.reading import LARGEST, check_names
 from keras_mtl.features.tensor_hashing import hash_tensors, ngram_ids
+from keras_mtl.features.tensor_numbers import as_float64
 from keras_mtl.features.values import MISSING_INTEGER, Value, to_bytes
 from keras_mtl.features.vocabulary import HashBuckets, Vocabulary
 
@@ -90,6 +91,8 @@ class TensorEncoder:
             )
         if dtype == tf.int64 and tensor.dtype.is_floating:
             tensor = _whole_numbers(name, tensor)
+        if dtype == tf.float64:
+            return as_float64(tensor)
         return tensor if dtype == tf.string else tf.cast(tensor, dtype)
 
     def _ids(self, column: Column, values: tf.Tensor) -> tf.Tensor:

@@ -46,6 +46,7 @@ def metrics_by_task(tasks: Sequence[Task], metrics: Any, weighted: Any) -> dict[
         ]
         if asked:
             own[task.name] = [m for given in asked for m in listed(given)]
+            own_objects.check_metric_names(task.name, own[task.name])
         elif task.metrics is not None:
             own[task.name] = list(task.metrics)
     return own

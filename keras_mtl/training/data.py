@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from keras_mtl.kinds import is_missing
+from keras_mtl.kinds import check_marker, is_missing
 from keras_mtl.masked_numbers import masked_numbers
 from keras_mtl.task import Task, given_chain
 from keras_mtl.training.inputs import row_count
 from keras_mtl.training.labels import column_of, fill_labels, label_of
+from keras_mtl.training.narrow_labels import narrow_labels
 from keras_mtl.training.sample_weights import check_row_weights, prepare_sample_weights
 
 
@@ -61,7 +62,8 @@ def prepare_arrays(
         for task in tasks
         for column in task.weight_column or ()
     }
-    kept = {**labels, **weights}
+    narrow = {task.name: narrow_labels(task, labels[task.name]) for task in tasks}
+    kept = {**narrow, **weights}
     prepared = prepare_sample_weights(sample_weight, known)
     if isinstance(prepared, Mapping):  # Keras wants weights for whatever stands in `y`
         prepared = {**dict.fromkeys(kept, np.ones(len(kept[tasks[0].name]))), **prepared}
@@ -86,6 +88,7 @@ def check_array(task: Task, labels: np.ndarray, output_shape: tuple[Any, ...]) -
         raise ValueError(
             f"Labels of task {task.name!r} must have shape {wanted}. Received: shape={labels.shape}"
         )
+    check_marker(task, labels.dtype.name)
     known = labels[~is_missing(task, labels)]
     allowed, words = _allowed(task, known)
     if not allowed.all():

@@ -12,6 +12,7 @@ from keras import ops
 
 from keras_mtl.kinds import missing_marker
 from keras_mtl.task import Task
+from keras_mtl.training.narrow_labels import narrow_labels, narrows
 
 
 @dataclass(frozen=True)
@@ -69,15 +70,14 @@ def read_labels(
 ) -> Labels:
     """Labels of `tasks`, whose entries each have `entry_shape` (..., U) behind the batch axis."""
     columns = [_as_entries(task, label_of(task, y), entry_shape) for task in tasks]
-    raw = ops.stack([ops.cast(column, "float32") for column in columns], axis=-2)  # (B, ..., T, U)
-    is_float = [keras.backend.is_float_dtype(column.dtype) for column in columns]
-    missing = _is_missing(raw, tasks, is_float)
+    raw, missing = _stack(tasks, columns)
     valid = _is_valid(raw, tasks[0])
     known = ops.logical_and(ops.logical_not(missing), valid)
     values = ops.where(known, raw, ops.zeros_like(raw))
     invalid = ops.logical_not(ops.logical_or(missing, valid))
     known, invalid = ops.cast(known, "float32"), ops.cast(invalid, "float32")
-    return Labels(values, known, invalid, raw, tuple(not is_f for is_f in is_float))
+    integer = tuple(not keras.backend.is_float_dtype(column.dtype) for column in columns)
+    return Labels(values, known, invalid, raw, integer)
 
 
 def sum_by_task(entries: Any) -> Any:
@@ -95,15 +95,15 @@ def fill_labels(task: Task, labels: np.ma.MaskedArray) -> np.ndarray:
     mask = np.ma.getmaskarray(labels)
     if not mask.any():
         return labels.data
-    marker = missing_marker(task, labels.dtype.kind not in "iub")
-    if marker is None:
-        raise ValueError(
-            f"Labels of task {task.name!r} must have no masked entries, since its `missing` is "
-            f"None. Received: {int(mask.sum())} masked"
-        )
-    # Not a Python number: that would not fit into unsigned labels.
-    whole = float(marker).is_integer()
-    return np.where(mask, np.array(marker, "int64" if whole else "float64"), labels.data)
+    # Unsigned labels have no -1, integers no NaN.
+    for dtype in (labels.dtype, *map(np.dtype, ("int64", "float64"))):
+        marker = missing_marker(task, dtype.name)
+        if marker is not None and np.can_cast(labels.dtype, dtype):
+            return np.where(mask, dtype.type(marker), labels.data.astype(dtype))
+    raise ValueError(
+        f"Labels of task {task.name!r} must have no masked entries, since its `missing` is "
+        f"None. Received: {int(mask.sum())} masked"
+    )
 
 
 def row_weights(
@@ -129,6 +129,8 @@ def class_weights(task: Task, overrides: Mapping[str, Any]) -> list[float] | Non
 def _as_entries(task: Task, label: Any, entry_shape: tuple[Any, ...]) -> Any:
     if isinstance(label, np.ma.MaskedArray):
         label = fill_labels(task, label)
+    if isinstance(label, np.ndarray) and narrows():
+        label = narrow_labels(task, label)
     label = ops.convert_to_tensor(label)
     rank = len(entry_shape) + 1
     if len(label.shape) == rank - 1 and entry_shape[-1] == 1:
@@ -150,17 +152,36 @@ def _or_flat(entry_shape: tuple[Any, ...]) -> str:
     return ", its last axis may be left out" if entry_shape[-1] == 1 else ""
 
 
-def _is_missing(raw: Any, tasks: Sequence[Task], is_float: Sequence[bool]) -> Any:
-    markers = [missing_marker(task, is_f) for task, is_f in zip(tasks, is_float, strict=True)]
+def _stack(tasks: Sequence[Task], columns: Sequence[Any]) -> tuple[Any, Any]:
+    """Labels as float32, and which are missing by their own dtype; both (B, ..., T, U)."""
+    dtypes = {keras.backend.standardize_dtype(column.dtype) for column in columns}
+    if len(dtypes) > 1:
+        parts = [_stack([task], [column]) for task, column in zip(tasks, columns, strict=True)]
+        raw, missing = (ops.concatenate(part, axis=-2) for part in zip(*parts, strict=True))
+        return raw, missing
+    own = ops.stack(columns, axis=-2)  # (B, ..., T, U)
+    markers = [missing_marker(task, *dtypes) for task in tasks]
+    return ops.cast(own, "float32"), _equals(own, markers)
+
+
+def _equals(labels: Any, markers: Sequence[float | None]) -> Any:
+    """Where `labels` (B, ..., T, U) are the markers of their tasks."""
     by_nan = [marker is not None and math.isnan(marker) for marker in markers]
-    missing = ops.zeros_like(raw, dtype="bool")
+    by_number = [marker is not None and not math.isnan(marker) for marker in markers]
+    missing = ops.zeros_like(labels, dtype="bool")  # (B, ..., T, U)
     if any(by_nan):
-        missing = ops.logical_and(ops.isnan(raw), ops.expand_dims(ops.array(by_nan), -1))
-    if any(marker is not None and not nan for marker, nan in zip(markers, by_nan, strict=True)):
-        # No label equals NaN, which stands for a task without a marker.
-        values = ops.array([math.nan if m is None else m for m in markers], dtype="float32")
-        missing = ops.logical_or(missing, raw == ops.expand_dims(values, -1))
+        missing = ops.logical_and(ops.isnan(labels), _by_task(by_nan, "bool"))
+    if any(by_number):
+        numbers = [marker if one else 0 for marker, one in zip(markers, by_number, strict=True)]
+        equal = ops.equal(labels, _by_task(numbers, labels.dtype))
+        missing = ops.logical_or(missing, ops.logical_and(equal, _by_task(by_number, "bool")))
     return missing
+
+
+def _by_task(values: Sequence[Any], dtype: Any) -> Any:
+    """(T, 1), exact in `dtype`: integers do not become floats on the way."""
+    dtype = keras.backend.standardize_dtype(dtype)
+    return ops.convert_to_tensor(np.array(values, dtype)[:, None])
 
 
 def _is_valid(raw: Any, task: Task) -> Any:

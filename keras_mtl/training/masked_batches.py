@@ -7,10 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_mtl.masked_numbers import check_unmasked
+from keras_mtl.masked_numbers import check_bits, check_unmasked
 from keras_mtl.task import Task
 from keras_mtl.training.data import filled_labels
 from keras_mtl.training.inputs import check_table
+from keras_mtl.training.narrow_labels import narrow_labels, narrows
 
 
 def marked_batches(tasks: Sequence[Task], data: Any, fingerprints: frozenset[str]) -> Any:
@@ -64,7 +65,10 @@ def _marked(tasks: Sequence[Task], batch: Any, fingerprints: frozenset[str]) -> 
     """A batch without masks; those of inputs and of weights are refused."""
     x, *labels = batch if isinstance(batch, tuple) else (batch,)
     check_table(fingerprints, x)
-    if not any(map(_is_masked, keras.tree.flatten(batch))):
+    for array in keras.tree.flatten(batch):
+        if isinstance(array, np.ndarray):
+            check_bits("Arrays of a batch", array)
+    if not narrows() and not any(map(_is_masked, keras.tree.flatten(batch))):
         return batch
     y, *weights = labels or (None,)
     for what, part in (("Inputs", x), *(("Sample weights", weight) for weight in weights)):
@@ -78,7 +82,9 @@ def _marked(tasks: Sequence[Task], batch: Any, fingerprints: frozenset[str]) -> 
 
 
 def _plain(task: Task, labels: Any) -> Any:
-    return filled_labels(task, labels) if _is_masked(labels) else labels
+    if _is_masked(labels):
+        labels = filled_labels(task, labels)
+    return narrow_labels(task, labels) if narrows() and isinstance(labels, np.ndarray) else labels
 
 
 def _is_masked(array: Any) -> bool:

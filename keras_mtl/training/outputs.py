@@ -1,6 +1,7 @@
 """Outputs that bear their tasks: what makes a graph a multi-task model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from itertools import chain, count
 from typing import Any
 
 import keras
@@ -48,10 +49,11 @@ def bear_tasks(
                 f"The output of task {task.name!r} must have shape (B, ..., {task.units}). "
                 f"Received: shape={shape}"
             )
-    return {task.name: _borne(task, outputs[task.name]) for task in tasks}
+    taken = {operation.name for operation, _ in calls_behind(outputs.values())} | {*names}
+    return {task.name: _borne(task, outputs[task.name], taken) for task in tasks}
 
 
-def _borne(task: Task, output: keras.KerasTensor) -> keras.KerasTensor:
+def _borne(task: Task, output: keras.KerasTensor, taken: Set[str]) -> keras.KerasTensor:
     head = task_output_of(output)
     if head is not None and head.task == task:
         return output
@@ -60,8 +62,11 @@ def _borne(task: Task, output: keras.KerasTensor) -> keras.KerasTensor:
         _, node_index, _ = output._keras_history
         (logits,) = head._inbound_nodes[node_index].input_tensors
         return TaskOutput(task, head.index, head.activation)(logits)
-    taken = output._keras_history.operation.name == task.name
-    return TaskOutput(task, name=f"{task.name}_output" if taken else task.name)(output)
+    if output._keras_history.operation.name != task.name:
+        return TaskOutput(task, name=task.name)(output)
+    first = f"{task.name}_output"
+    names = chain([first], (f"{first}_{number}" for number in count(1)))
+    return TaskOutput(task, name=next(name for name in names if name not in taken))(output)
 
 
 def tasks_of(outputs: Mapping[str, keras.KerasTensor]) -> list[Task]:

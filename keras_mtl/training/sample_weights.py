@@ -58,12 +58,13 @@ def check_row_weights(what: str, weights: Any, known: np.ndarray) -> np.ndarray:
             f"Received: shape={array.shape}, labels of shape={known.shape}"
         )
     later = (1,) * (known.ndim - array.ndim)
-    usable = np.isfinite(array.data) & ~np.ma.getmaskarray(array)
+    with np.errstate(over="ignore"):
+        usable = np.isfinite(array.data.astype("float32")) & ~np.ma.getmaskarray(array)
     spoiled = ~usable.reshape(*array.shape, *later) & known
     if spoiled.any():
         raise ValueError(
-            f"{what} must be finite where there is a label. "
-            f"Received: NaN, infinite or masked weights of {int(spoiled.sum())} labels"
+            f"{what} must be finite where there is a label. Received: weights of "
+            f"{int(spoiled.sum())} labels that are NaN, masked, or infinite, in float32 at least"
         )
     return array.filled(0)
 

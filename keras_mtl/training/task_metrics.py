@@ -14,6 +14,7 @@ from keras_mtl.losses.label_forms import check_metric, snake_case, takes_one_hot
 from keras_mtl.metrics.auc import AUC
 from keras_mtl.own_objects import deep_copy
 from keras_mtl.training.data import as_label_dict
+from keras_mtl.training.figure_names import check_figure_names
 from keras_mtl.training.groups import Entries, TaskGroup
 from keras_mtl.training.joint_metric import JointAUC
 from keras_mtl.training.predictions import of_predictions
@@ -43,6 +44,8 @@ class TaskMetrics(keras.metrics.Metric):
             for group in groups
             if group.task.trained_on == "all" and group.task.name not in own
         ]
+        pairs = [(task, one.metric.name) for one in self._all() for task in one.tasks]
+        check_figure_names(pairs, [name for group in groups for name in group.names])
         counts = [m.count for ms in self._of_group for m in ms if isinstance(m, SeenMetric)]
         # Keras finds the state of what is listed here.
         self._listed = [*(metric.metric for metric in self._all()), *counts]

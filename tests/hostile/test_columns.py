@@ -74,9 +74,10 @@ WHOLE = st.one_of(
 )
 BEYOND = 10**400  # of what a float can be
 LARGEST = float(np.finfo(np.float32).max)
+SMALLEST = float(np.finfo(np.float64).smallest_normal)
 FLOATS = st.one_of(
-    # TensorFlow takes a float64 below the smallest normal one for 0; NumPy does not.
-    st.floats().map(lambda value: 0.0 if abs(value) < 2.3e-308 else value),
+    st.floats(),
+    st.sampled_from([1e-40, -1e-40, 1e-45, 1e-320, -1e-320, 5e-324]),
     st.integers(-(2**64), 2**64),
     st.sampled_from([None, pd.NA, True, decimal.Decimal("1.5"), BEYOND, np.float16(3), 3.4e38]),
 )
@@ -154,8 +155,12 @@ def check_whole_numbers(table, values):
 
 
 def as_float(value):
-    """What a client sends for a number: NaN where it means none, or none that float32 has."""
+    """What a client sends for a number: NaN where it means none, or none that float32 has.
+
+    What lies below the smallest normal number is 0.
+    """
     number = np.nan if no_value(value) else np.inf if value is BEYOND else float(value)
+    number = 0.0 if abs(number) < SMALLEST else number
     return number if abs(number) <= LARGEST and number != -(2.0**63) else np.nan
 
 

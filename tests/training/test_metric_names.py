@@ -29,6 +29,52 @@ def test_later_metrics_of_one_name_are_numbered():
     assert {*names} < {*rows.model.metrics_names}
 
 
+def named(*names):
+    return [keras.metrics.BinaryAccuracy(name=name) for name in names]
+
+
+@pytest.mark.parametrize(
+    "metrics", [named("m", "m"), named("loss"), ["mse", "mse"], ["m1", *named("m1")], "loss"]
+)
+def test_names_that_were_chosen_twice_are_refused(metrics):
+    words = "Metrics of task 'a' must have names of their own, none of them `loss`. Received: '"
+    with pytest.raises(ValueError, match=words):
+        Task("a", metrics=metrics)
+    rows = own_heads(["a"], LOGITS)
+    for argument in ("metrics", "weighted_metrics"):
+        with pytest.raises(ValueError, match=words):
+            rows.model.compile(**{argument: metrics})
+
+
+def test_a_name_in_both_lists_of_compile_is_refused():
+    rows = own_heads(["a"], LOGITS)
+    with pytest.raises(ValueError, match="'m' among"):
+        rows.model.compile(metrics=named("m"), weighted_metrics=named("m"))
+
+
+@pytest.mark.parametrize(
+    ("tasks", "metric", "owner"),
+    [
+        (("a", "a_b"), "b_loss", "of task 'a_b'"),
+        (("a", "a_b"), "b_auc", "of task 'a_b'"),
+        (("a", "a_b"), "b_other", "of task 'a_b'"),
+        (("val_c", "c_d", "d"), "d_loss", "of validation"),
+        (("learning", "b"), "rate", "of Keras' callbacks"),
+    ],
+)
+def test_a_metric_that_would_be_logged_as_another_figure_is_refused(tasks, metric, owner):
+    rows = own_heads(list(tasks), {name: LOGITS["a"] for name in tasks})
+    words = f"Metric '{metric}' of task '{tasks[0]}' must not be named .* a figure {owner}"
+    with pytest.raises(ValueError, match=words):
+        rows.model.compile(metrics={tasks[0]: named(metric)})
+
+
+def test_metrics_whose_names_only_begin_like_those_of_other_tasks_are_logged():
+    rows = own_heads(["a", "a_b"], {name: LOGITS["a"] for name in ("a", "a_b")})
+    rows.model.compile(metrics={"a": named("bee", "c_loss"), "a_b": named("loss_c", "b")})
+    assert {"a_bee", "a_c_loss", "a_b_loss_c", "a_b_b"} < {*rows.model.metrics_names}
+
+
 class Several(keras.metrics.Mean):
     """A metric whose result is a dict."""
 
