@@ -1,7 +1,6 @@
 """Folders of studies and runs: made with their plan, written aside, renamed into place."""
 
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_mtl.study.lock import LOCK
+from keras_mtl.writing import put
 
 PLAN = "plan.json"
 FINISHED = "results.csv"
@@ -77,9 +77,7 @@ def file_aside(path: Path) -> Iterator[Path]:
     aside.open("x").close()
     try:
         yield aside
-        with aside.open("rb") as file:
-            os.fsync(file.fileno())
-        aside.replace(path)
+        put(aside, path)
     finally:
         aside.unlink(missing_ok=True)
 

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -152,7 +153,7 @@ def test_a_kill_while_the_plan_is_written_leaves_nothing_in_the_way(tmp_path, mo
         raise Killed
 
     with monkeypatch.context() as broken:
-        broken.setattr(folders.os, "fsync", kill)
+        broken.setattr(os, "fsync", kill)
         broken.setattr(Path, "unlink", lambda *_, **__: None)  # a killed process tidies nothing
         with pytest.raises(Killed):
             choose(tmp_path, plan(0))
