@@ -63,7 +63,7 @@ def test_shared_bottom_computes_its_trunk_and_one_tower():
 
 def test_single_task_computes_one_network(table):
     found = signatures(zoo.single_task, table, hidden_units=8, tower_units=3)
-    width = 3 + 1
+    width = 3 + 3 + 1  # of the city, of the bin of the age, and the age
     assert products(found["packed"]) == 4 * (width * 8 + 8 * 3 + 3)
     for task in TASKS:
         assert products(found[task]) == width * 8 + 8 * 3 + 3

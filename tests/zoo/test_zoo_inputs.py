@@ -87,9 +87,10 @@ def test_a_table_gives_packed_inputs_by_name():
     assert predictions(model, table.encode(columns))["a"].shape == (3, 1)
 
 
-def test_a_table_of_numbers_is_one_plain_input():
+def test_a_table_of_standardised_numbers_is_one_plain_input():
     columns = {"age": np.array([1.0, 2.0, 3.0]), "pay": np.array([3.0, 1.0, 2.0])}
-    table = features.TabularFeatures(numeric=["age", "pay"]).adapt(columns)
+    numbers = [features.Numeric(name, encoding="standard") for name in columns]
+    table = features.TabularFeatures(numbers).adapt(columns)
     model = build("ple", table, TASKS)
     packed = table.encode(columns)
     model.compile("sgd")
