@@ -15,7 +15,7 @@ from keras_mtl.features.resolution import (
 # exact up to twice as many distinct values
 CAPACITY = 2**17
 # share of rows that may lie in another bin, so that float32 tells bins apart
-MOVED = 0.01
+FEW = 0.01
 
 
 class QuantileSummary:
@@ -109,10 +109,10 @@ class QuantileSummary:
         rounded._add(as_float32(self.values), self.counts)
         edges = between_float32(rounded.edges(bins))
         ids, exact_ids = (Bins(tuple(each)).ids(self.values) for each in (edges, exact))
-        return edges if self._is_at_most(ids != exact_ids, MOVED) else exact
+        return edges if self._are_few(ids != exact_ids, FEW) else exact
 
-    def _is_at_most(self, picked: np.ndarray, share: float) -> bool:
-        """Whether the rows of the values that are picked are at most this share of all."""
+    def _are_few(self, picked: np.ndarray, share: float) -> bool:
+        """Whether rows with one of the picked values are at most this share of all rows."""
         return bool(self.counts[picked].sum() <= share * self.counts.sum())
 
     def finish(self, bins: int | tuple[float, ...]) -> Bins:
@@ -120,7 +120,7 @@ class QuantileSummary:
         edges = self.edges_of_float32(bins) if isinstance(bins, int) else self.settle(bins)
         exact = Bins(tuple(edges.tolist()))
         moved = exact.ids(self.values) != exact.ids(as_float32(self.values))
-        resolved = self.in_float32 if self.whole else self._is_at_most(moved, ROWS)
+        resolved = self.in_float32 if self.whole else self._are_few(moved, ROWS)
         return Bins(exact.edges, example_dtype(resolved, self.whole))
 
 

@@ -147,13 +147,11 @@ class TableStatistics:
     def bins(self) -> dict[str, Bins]:
         """The bins of numbers, by column."""
         numbers = [column for column in self.columns if isinstance(column, Numeric)]
-        return {
-            c.name: self.quantiles[c.name].finish(c.bins) for c in numbers if c.binned and c.bins
-        }
+        return {c.name: self.quantiles[c.name].finish(c.bins) for c in numbers if c.bins}
 
     def standardizations(self) -> dict[str, Standardization]:
         """How numbers are standardised, by column."""
-        # the id of a bin says as well what is missing
+        # a bin's id already says what is missing
         return {
             name: moments.finish(marks_missing=name not in self.quantiles)
             for name, moments in self.moments.items()

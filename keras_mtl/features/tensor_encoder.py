@@ -15,7 +15,7 @@ from keras_mtl.features.encoding import Encoding
 from keras_mtl.features.numerics import Bins
 from keras_mtl.features.reading import LARGEST, check_names
 from keras_mtl.features.tensor_hashing import hash_tensors, ngram_ids
-from keras_mtl.features.tensor_numbers import as_float64
+from keras_mtl.features.tensor_numbers import as_float64, without_subnormal
 from keras_mtl.features.values import MISSING_INTEGER, Value, to_bytes
 from keras_mtl.features.vocabulary import HashBuckets, Vocabulary
 
@@ -56,6 +56,10 @@ class TensorEncoder:
         check_names([column.name for column in self.encoding.columns], raw)
         columns = {column.name: self._read(column, raw) for column in self.encoding.columns}
         _check_lengths(columns)
+        numbers = [c.name for c in self.encoding.columns if isinstance(c, Numeric)]
+        if numbers:
+            values = without_subnormal([columns[name] for name in numbers])
+            columns |= zip(numbers, values, strict=True)
         packed = {}
         if self.encoding.categorical:
             ids = [self._ids(c, columns[c.name]) for c in self.encoding.categorical]

@@ -1,4 +1,4 @@
-"""Numbers as float64 in TensorFlow, as NumPy reads them, the smallest ones too."""
+"""Numbers as float64 in TensorFlow, as `read_numbers` reads them, the smallest ones too."""
 
 import tensorflow as tf
 
@@ -9,11 +9,20 @@ _SUBNORMAL_STEP = 2.0**-149
 
 
 def as_float64(numbers: tf.Tensor) -> tf.Tensor:
-    """`numbers` as float64; those below its smallest normal number are 0, as in `read_numbers`."""
+    """`numbers` as float64, exactly."""
     if numbers.dtype in (tf.float32, tf.bfloat16):
         return _from_float32(tf.cast(numbers, tf.float32))
-    wide = tf.cast(numbers, tf.float64)
-    return tf.where(tf.abs(wide) < SMALLEST, tf.zeros_like(wide), wide)
+    return tf.cast(numbers, tf.float64)
+
+
+def without_subnormal(columns: list[tf.Tensor]) -> list[tf.Tensor]:
+    """float64 columns (B,), in which numbers below the smallest normal one are 0.
+
+    All columns at once: an operation per column is what a request waits for.
+    """
+    numbers = tf.stack(columns)  # (N, B)
+    whole = tf.where(tf.abs(numbers) < SMALLEST, tf.zeros_like(numbers), numbers)
+    return tf.unstack(whole, num=len(columns))
 
 
 def _from_float32(numbers: tf.Tensor) -> tf.Tensor:
